@@ -118,7 +118,7 @@ class Engine : public EngineReader {
 
   // Bytes free where the engine lives: for a caller that stops growing before
   // a full disk fails a write, which is fatal.
-  // kUnavailable: the engine has failed.
+  // kUnavailable: the engine has failed, or the system does not say.
   virtual absl::StatusOr<uint64_t> FreeBytes() const = 0;
 };
 
