@@ -4,9 +4,9 @@
 // page.
 //
 // Source: threats.md, section 6, "RocksDB"; review.md 24, 25.
-// Keys order by unsigned bytes. Only ciphertext goes in, names and ids
-// included: caches, memtables, the write-ahead log and the info log hold
-// whatever is written.
+// Keys order by unsigned bytes. Only ciphertext, keyed hashes and random ids
+// go in: caches, memtables, the write-ahead log and the info log hold whatever
+// is written.
 //
 // A failed write is never retried. After a failed fsync the kernel may have
 // dropped the dirty pages and report success the next time, so an engine whose
