@@ -42,6 +42,11 @@ _generate = rule(
     },
 )
 
+def _gen(label):
+    if ":" not in label:
+        label += ":" + label.split("/")[-1]
+    return label + "_gen"
+
 def kms_proto_library(name, srcs, deps = [], grpc = False, visibility = None):
     """A cc_library of the messages, and with `grpc` the services, in `srcs`."""
     stems = [s[:-len(".proto")] for s in srcs]
@@ -51,7 +56,7 @@ def kms_proto_library(name, srcs, deps = [], grpc = False, visibility = None):
     _generate(
         name = name + "_gen",
         srcs = srcs,
-        deps = [d + "_gen" for d in deps],
+        deps = [_gen(d) for d in deps],
         grpc = grpc,
         outs = headers + sources,
         visibility = visibility,
