@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
+#include "kms/base/clock.h"
 #include "kms/base/refusal.h"
 #include "kms/base/secret.h"
 #include "kms/base/status.h"
@@ -27,7 +27,7 @@ constexpr int kReplyBytesMax = 8 * 1024 * 1024;
 constexpr size_t kPemBytesMax = 256 * 1024;
 
 std::chrono::system_clock::time_point Deadline(absl::Duration from_now) {
-  return absl::ToChronoTime(absl::Now() + from_now);
+  return absl::ToChronoTime(SystemClock().Now() + from_now);
 }
 
 void FillFrom(const char* variable, std::string& value) {

@@ -8,8 +8,8 @@
 // gRPC 1.51 cannot be told a lowest TLS version; the server accepts 1.3 only,
 // and TLS 1.3's own downgrade protection holds it there.
 // Thread-safe after construction.
-#ifndef KMS_TOOLS_CLIENT_ENDPOINTS_H_
-#define KMS_TOOLS_CLIENT_ENDPOINTS_H_
+#ifndef TOOLS_CLIENT_ENDPOINTS_H_
+#define TOOLS_CLIENT_ENDPOINTS_H_
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -88,4 +88,4 @@ class Endpoints {
 
 }  // namespace kms::client
 
-#endif  // KMS_TOOLS_CLIENT_ENDPOINTS_H_
+#endif  // TOOLS_CLIENT_ENDPOINTS_H_

@@ -68,7 +68,7 @@ absl::Status WriteAll(int fd, BytesView bytes) {
 
 absl::Status WriteFile(const std::string& path, BytesView bytes) {
   // Beside the target, so that the rename stays within one file system.
-  std::string temporary = absl::StrCat(path, ".XXXXXX");
+  std::string temporary = absl::StrCat(path, ".", std::string(6, 'X'));
   const Fd file(mkostemp(temporary.data(), O_CLOEXEC));
   if (!file.valid()) return ErrnoError("create", path);
   const auto write_and_rename = [&]() -> absl::Status {

@@ -1,8 +1,8 @@
 // Small files, whole: public ones as strings, secret ones never outside
 // locked memory, and writing that leaves either the old file or the new one.
 // Thread-safe: free functions.
-#ifndef KMS_TOOLS_CLIENT_FILE_H_
-#define KMS_TOOLS_CLIENT_FILE_H_
+#ifndef TOOLS_CLIENT_FILE_H_
+#define TOOLS_CLIENT_FILE_H_
 
 #include <cstddef>
 #include <string>
@@ -48,4 +48,4 @@ absl::Status WriteFile(const std::string& path, BytesView bytes);
 
 }  // namespace kms::client
 
-#endif  // KMS_TOOLS_CLIENT_FILE_H_
+#endif  // TOOLS_CLIENT_FILE_H_

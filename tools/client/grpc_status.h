@@ -1,7 +1,7 @@
 // A gRPC status as ours: the refusal code out of its details.
 // Thread-safe: a free function.
-#ifndef KMS_TOOLS_CLIENT_GRPC_STATUS_H_
-#define KMS_TOOLS_CLIENT_GRPC_STATUS_H_
+#ifndef TOOLS_CLIENT_GRPC_STATUS_H_
+#define TOOLS_CLIENT_GRPC_STATUS_H_
 
 #include <grpcpp/support/status.h>
 
@@ -18,4 +18,4 @@ absl::Status FromGrpc(const grpc::Status& status);
 
 }  // namespace kms::client
 
-#endif  // KMS_TOOLS_CLIENT_GRPC_STATUS_H_
+#endif  // TOOLS_CLIENT_GRPC_STATUS_H_

@@ -1,6 +1,6 @@
 // What a program that holds key bytes does before anything else.
-#ifndef KMS_TOOLS_CLIENT_HARDEN_H_
-#define KMS_TOOLS_CLIENT_HARDEN_H_
+#ifndef TOOLS_CLIENT_HARDEN_H_
+#define TOOLS_CLIENT_HARDEN_H_
 
 #include "absl/status/status.h"
 
@@ -13,4 +13,4 @@ absl::Status Harden();
 
 }  // namespace kms::client
 
-#endif  // KMS_TOOLS_CLIENT_HARDEN_H_
+#endif  // TOOLS_CLIENT_HARDEN_H_

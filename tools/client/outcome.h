@@ -1,8 +1,8 @@
 // How a program of ours ends: what a failed status means for its caller, as an
 // exit code, one line that names the cause, and one that says what to do.
 // Thread-safe: free functions.
-#ifndef KMS_TOOLS_CLIENT_OUTCOME_H_
-#define KMS_TOOLS_CLIENT_OUTCOME_H_
+#ifndef TOOLS_CLIENT_OUTCOME_H_
+#define TOOLS_CLIENT_OUTCOME_H_
 
 #include <ostream>
 #include <string>
@@ -52,4 +52,4 @@ void PrintFailure(absl::string_view program, const absl::Status& status,
 
 }  // namespace kms::client
 
-#endif  // KMS_TOOLS_CLIENT_OUTCOME_H_
+#endif  // TOOLS_CLIENT_OUTCOME_H_
