@@ -47,9 +47,9 @@ bool WorthRepeating(const absl::Status& status) {
   return absl::IsAborted(status) || RefusalOf(status) == v1::RATE_LIMITED;
 }
 
-void SetDeadline(grpc::ClientContext& context, const Clock& clock,
-                 absl::Duration timeout) {
-  context.set_deadline(absl::ToChronoTime(clock.Now() + timeout));
+// By the system's clock, whatever clock the retries go by: gRPC knows no other.
+void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
+  context.set_deadline(absl::ToChronoTime(SystemClock().Now() + timeout));
 }
 
 }  // namespace
@@ -99,7 +99,7 @@ absl::StatusOr<ReleasedKey> ReleaseClient::TryOne(
     attempt.emplace(*std::move(begun));
   }
   grpc::ClientContext context;
-  SetDeadline(context, surroundings_.clock, policy_.call_timeout);
+  SetDeadline(context, policy_.call_timeout);
   v1::ReleaseKeyResponse response;
   KMS_RETURN_IF_ERROR(
       FromGrpc(instance.ReleaseKey(&context, attempt->message, &response)));
@@ -109,10 +109,10 @@ absl::StatusOr<ReleasedKey> ReleaseClient::TryOne(
 absl::StatusOr<ReleaseClient::Attempt> ReleaseClient::Begin(
     Instance& instance, const v1::ReleaseRequest& request) {
   grpc::ClientContext context;
-  SetDeadline(context, surroundings_.clock, policy_.call_timeout);
+  SetDeadline(context, policy_.call_timeout);
   v1::GetChallengeResponse challenge;
-  KMS_RETURN_IF_ERROR(FromGrpc(instance.GetChallenge(
-      &context, v1::GetChallengeRequest(), &challenge)));
+  KMS_RETURN_IF_ERROR(FromGrpc(
+      instance.GetChallenge(&context, v1::GetChallengeRequest(), &challenge)));
   if (challenge.cluster_id() != pinned_.cluster_id) {
     return IntegrityError(
         "challenge: the service is not the pinned cluster (its cluster id "
@@ -120,29 +120,26 @@ absl::StatusOr<ReleaseClient::Attempt> ReleaseClient::Begin(
   }
   if (challenge.challenge().empty() ||
       challenge.challenge().size() > kChallengeBytesMax) {
-    return IntegrityError(absl::StrCat(
-        "challenge: ", challenge.challenge().size(), " bytes, want 1 to ",
-        kChallengeBytesMax));
+    return IntegrityError(
+        absl::StrCat("challenge: ", challenge.challenge().size(),
+                     " bytes, want 1 to ", kChallengeBytesMax));
   }
   KMS_ASSIGN_OR_RETURN(crypto::HpkeKeyPair pair,
                        crypto::HpkeGenerateKeyPair(crypto::Kem::kX25519));
   Attempt attempt{.recipient = std::move(pair.private_key)};
   attempt.message.set_request(request.SerializeAsString());
   attempt.message.set_challenge(challenge.challenge());
-  attempt.message.set_kem_id(
-      static_cast<uint32_t>(attempt.recipient.kem()));
+  attempt.message.set_kem_id(static_cast<uint32_t>(attempt.recipient.kem()));
   attempt.message.set_recipient_public_key(attempt.recipient.public_key());
   attempt.transcript_digest = release::TranscriptDigest(
       {.domain = release::kReleaseDomain,
        .cluster_id = AsBytes(pinned_.cluster_id),
        .challenge = AsBytes(attempt.message.challenge()),
        .kem_id = static_cast<uint16_t>(attempt.message.kem_id()),
-       .recipient_public_key =
-           AsBytes(attempt.message.recipient_public_key()),
+       .recipient_public_key = AsBytes(attempt.message.recipient_public_key()),
        .request = AsBytes(attempt.message.request())});
-  KMS_ASSIGN_OR_RETURN(
-      const v1::EvidenceBundle evidence,
-      attester_.Attest(AsBytes(attempt.transcript_digest)));
+  KMS_ASSIGN_OR_RETURN(const v1::EvidenceBundle evidence,
+                       attester_.Attest(AsBytes(attempt.transcript_digest)));
   attempt.message.set_evidence(evidence.SerializeAsString());
   if (attempt.message.ByteSizeLong() > kRequestBytesMax) {
     return absl::ResourceExhaustedError(
@@ -164,23 +161,21 @@ absl::StatusOr<ReleasedKey> ReleaseClient::Accept(
       .kem_id = static_cast<uint16_t>(attempt.message.kem_id()),
       .recipient_public_key = AsBytes(attempt.recipient.public_key()),
       .key_version = request.version()};
-  KMS_RETURN_IF_ERROR(client::AsIntegrityError(release::CheckReceiptFor(
-      *verified, expected, response.wrapped_key())));
+  KMS_RETURN_IF_ERROR(client::AsIntegrityError(
+      release::CheckReceiptFor(*verified, expected, response.wrapped_key())));
   const v1::ReceiptBody& body = verified->body;
-  absl::StatusOr<Secret> key = crypto::HpkeOpen(
-      attempt.recipient, AsBytes(response.wrapped_key().enc()),
-      AsBytes(attempt.transcript_digest),
-      AsBytes(release::WrappedKeyAad(AsBytes(pinned_.cluster_id),
-                                     AsBytes(body.key_id()),
-                                     body.key_version(), body.index())),
-      AsBytes(response.wrapped_key().ciphertext()));
+  absl::StatusOr<Secret> key =
+      crypto::HpkeOpen(attempt.recipient, AsBytes(response.wrapped_key().enc()),
+                       AsBytes(attempt.transcript_digest),
+                       AsBytes(release::WrappedKeyAad(
+                           AsBytes(pinned_.cluster_id), AsBytes(body.key_id()),
+                           body.key_version(), body.index())),
+                       AsBytes(response.wrapped_key().ciphertext()));
   if (absl::IsUnauthenticated(key.status())) {
-    return client::AsIntegrityError(
-        Annotate(key.status(), "wrapped key"));
+    return client::AsIntegrityError(Annotate(key.status(), "wrapped key"));
   }
   if (!key.ok()) return key.status();
-  return ReleasedKey{*std::move(key), response.receipt(),
-                     *std::move(verified)};
+  return ReleasedKey{*std::move(key), response.receipt(), *std::move(verified)};
 }
 
 }  // namespace kms::agent

@@ -71,8 +71,8 @@ class FileDelivery : public Delivery {
   FileDelivery(Fd folder, std::string name)
       : folder_(std::move(folder)), name_(std::move(name)) {}
 
-  static absl::StatusOr<std::unique_ptr<Delivery>> Open(
-      const std::string& path, bool allow_disk) {
+  static absl::StatusOr<std::unique_ptr<Delivery>> Open(const std::string& path,
+                                                        bool allow_disk) {
     const size_t slash = path.rfind('/');
     const std::string name =
         slash == std::string::npos ? path : path.substr(slash + 1);
@@ -107,7 +107,9 @@ class FileDelivery : public Delivery {
     Fd file(openat(folder_.get(), temporary.c_str(),
                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file.valid()) return ErrnoError("create", name_);
-    absl::Cleanup remove = [&] { unlinkat(folder_.get(), temporary.c_str(), 0); };
+    absl::Cleanup remove = [&] {
+      unlinkat(folder_.get(), temporary.c_str(), 0);
+    };
     KMS_RETURN_IF_ERROR(
         client::WriteAll(file.get(), key.Expose(GrantSecretAccess())));
     if (fsync(file.get()) != 0) return ErrnoError("sync", name_);

@@ -32,7 +32,7 @@ class Delivery {
 
 struct DeliveryOptions {
   bool allow_disk = false;  // file: on any file system.
-  bool serve = false;       // credential-socket: every connection, not just one.
+  bool serve = false;  // credential-socket: every connection, not just one.
 };
 
 // UsageError: not one of the forms above. kFailedPrecondition: the file would

@@ -23,8 +23,8 @@ namespace {
 absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& arguments) {
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
-  const auto free_files = absl::MakeCleanup(
-      [&files] { posix_spawn_file_actions_destroy(&files); });
+  const auto free_files =
+      absl::MakeCleanup([&files] { posix_spawn_file_actions_destroy(&files); });
   posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
   // Standard output may be where the key goes: the program must not have it.
   posix_spawn_file_actions_adddup2(&files, 2, 1);
@@ -40,9 +40,9 @@ absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& arguments) {
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(
-      &attributes,
-      POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
+                                            POSIX_SPAWN_SETSIGDEF |
+                                            POSIX_SPAWN_SETPGROUP);
 
   std::vector<char*> argv;
   for (const std::string& argument : arguments) {
@@ -50,8 +50,8 @@ absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& arguments) {
   }
   argv.push_back(nullptr);
   pid_t child = 0;
-  const int error = posix_spawn(&child, argv[0], &files, &attributes,
-                                argv.data(), environ);
+  const int error =
+      posix_spawn(&child, argv[0], &files, &attributes, argv.data(), environ);
   if (error != 0) return absl::ErrnoToStatus(error, "attester: cannot be run");
   return child;
 }

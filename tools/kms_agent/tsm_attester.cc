@@ -53,8 +53,8 @@ absl::StatusOr<v1::EvidenceBundle> TsmAttester::Attest(BytesView report_data) {
     return absl::InvalidArgumentError(
         absl::StrCat("report data: ", report_data.size(), " bytes, want 64"));
   }
-  const std::string folder = absl::StrCat(
-      root_, "/kms-agent-", Hex(crypto::RandomString(8)));
+  const std::string folder =
+      absl::StrCat(root_, "/kms-agent-", Hex(crypto::RandomString(8)));
   KMS_RETURN_IF_ERROR(make_folder_(folder));
   const auto remove_folder =
       absl::MakeCleanup([&folder] { rmdir(folder.c_str()); });
