@@ -126,7 +126,7 @@ absl::StatusOr<ReleaseClient::Attempt> ReleaseClient::Begin(
   }
   KMS_ASSIGN_OR_RETURN(crypto::HpkeKeyPair pair,
                        crypto::HpkeGenerateKeyPair(crypto::Kem::kX25519));
-  Attempt attempt{.recipient = std::move(pair.private_key)};
+  Attempt attempt{{}, {}, std::move(pair.private_key)};
   attempt.message.set_request(request.SerializeAsString());
   attempt.message.set_challenge(challenge.challenge());
   attempt.message.set_kem_id(static_cast<uint32_t>(attempt.recipient.kem()));
@@ -138,9 +138,14 @@ absl::StatusOr<ReleaseClient::Attempt> ReleaseClient::Begin(
        .kem_id = static_cast<uint16_t>(attempt.message.kem_id()),
        .recipient_public_key = AsBytes(attempt.message.recipient_public_key()),
        .request = AsBytes(attempt.message.request())});
-  KMS_ASSIGN_OR_RETURN(const v1::EvidenceBundle evidence,
-                       attester_.Attest(AsBytes(attempt.transcript_digest)));
-  attempt.message.set_evidence(evidence.SerializeAsString());
+  const absl::StatusOr<v1::EvidenceBundle> evidence =
+      attester_.Attest(AsBytes(attempt.transcript_digest));
+  if (!evidence.ok()) {
+    // One code for all: an Attester that timed out must not look like an
+    // instance that did.
+    return absl::FailedPreconditionError(evidence.status().message());
+  }
+  attempt.message.set_evidence(evidence->SerializeAsString());
   if (attempt.message.ByteSizeLong() > kRequestBytesMax) {
     return absl::ResourceExhaustedError(
         absl::StrCat("evidence: ", attempt.message.evidence().size(),

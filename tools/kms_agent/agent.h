@@ -72,7 +72,8 @@ class ReleaseClient {
   // IntegrityError: what answered is not the pinned cluster, or did not answer
   // this request; never retried. A refusal (client::IsRefusal): the service
   // said no. kUnavailable, kDeadlineExceeded: not within the retry policy.
-  // Others: the Attester's, or no locked memory.
+  // kFailedPrecondition: the Attester could not make Evidence.
+  // kResourceExhausted: no locked memory, or Evidence over the bound.
   absl::StatusOr<ReleasedKey> Release(const v1::ReleaseRequest& request);
 
  private:

@@ -123,7 +123,8 @@ absl::StatusOr<Config> ParseConfig(absl::string_view yaml) {
 }
 
 absl::StatusOr<Plan> Resolve(const Config& config) {
-  Plan plan{.config = config};
+  Plan plan;
+  plan.config = config;
   KMS_ASSIGN_OR_RETURN(plan.cluster_id,
                        Pin(config.cluster_id, 16, "cluster_id"));
   KMS_ASSIGN_OR_RETURN(plan.identity_public_key,

@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,7 +58,8 @@ absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& arguments) {
 
 // True if `child` ended before `deadline`.
 bool EndedBy(pid_t child, absl::Time deadline) {
-  const client::Fd handle(pidfd_open(child, 0));
+  // Not <sys/pidfd.h>: in glibc 2.36 it cannot be used from C++.
+  const client::Fd handle(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
   if (!handle.valid()) return false;
   pollfd event = {handle.get(), POLLIN, 0};
   for (;;) {
