@@ -1,0 +1,53 @@
+#include "kms/crypto/openssl.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace kms::crypto {
+namespace {
+
+const EVP_MD* FetchMd(const char* name) {
+  const EVP_MD* const md = EVP_MD_fetch(nullptr, name, nullptr);
+  DieUnless(md != nullptr, "openssl: a digest is not available");
+  return md;
+}
+
+const EVP_CIPHER* FetchCipher(const char* name) {
+  const EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, name, nullptr);
+  DieUnless(cipher != nullptr, "openssl: a cipher is not available");
+  return cipher;
+}
+
+}  // namespace
+
+const EVP_MD* FetchedMd(Hash hash) {
+  static const EVP_MD* const kSha256Md = FetchMd("SHA2-256");
+  static const EVP_MD* const kSha384Md = FetchMd("SHA2-384");
+  static const EVP_MD* const kSha512Md = FetchMd("SHA2-512");
+  switch (hash) {
+    case Hash::kSha256:
+      return kSha256Md;
+    case Hash::kSha384:
+      return kSha384Md;
+    case Hash::kSha512:
+      return kSha512Md;
+  }
+  Die("crypto: a Hash that is none");
+}
+
+const EVP_CIPHER* FetchedAes256Gcm() {
+  static const EVP_CIPHER* const kCipher = FetchCipher("AES-256-GCM");
+  return kCipher;
+}
+
+const EVP_CIPHER* FetchedAes256Ecb() {
+  static const EVP_CIPHER* const kCipher = FetchCipher("AES-256-ECB");
+  return kCipher;
+}
+
+void Die(const char* what) {
+  std::fprintf(stderr, "fatal: %s\n", what);
+  std::abort();
+}
+
+}  // namespace kms::crypto

@@ -1,0 +1,245 @@
+#include "kms/crypto/public_key.h"
+
+#include <openssl/core_names.h>
+#include <openssl/rsa.h>
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "kms/base/status.h"
+#include "kms/crypto/digest.h"
+#include "kms/crypto/ecdsa_signature.h"
+#include "kms/crypto/openssl.h"
+#include "kms/crypto/spki.h"
+
+namespace kms::crypto {
+namespace {
+
+constexpr size_t kEd25519SignatureSize = 64;
+
+absl::Status Mismatch() {
+  return absl::UnauthenticatedError("signature: does not verify");
+}
+
+absl::Status WrongKey() {
+  return absl::UnauthenticatedError(
+      "signature: key is not for this algorithm and its parameters");
+}
+
+PkeyPtr FromParams(const char* type, OSSL_PARAM_BLD* builder) {
+  const ParamsPtr params(OSSL_PARAM_BLD_to_param(builder));
+  const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
+  DieUnless(params != nullptr && context != nullptr &&
+                EVP_PKEY_fromdata_init(context.get()) == 1,
+            "public key: cannot build");
+  EVP_PKEY* key = nullptr;
+  if (EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY,
+                        params.get()) != 1) {
+    return nullptr;
+  }
+  return PkeyPtr(key);
+}
+
+PkeyPtr RsaKey(BytesView modulus, BytesView exponent) {
+  const BignumPtr n(
+      BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr));
+  const BignumPtr e(
+      BN_bin2bn(exponent.data(), static_cast<int>(exponent.size()), nullptr));
+  const ParamBuilderPtr builder(OSSL_PARAM_BLD_new());
+  DieUnless(
+      OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) &&
+          OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()),
+      "public key: cannot build");
+  return FromParams("RSA", builder.get());
+}
+
+// Null if the point is not on the curve: OpenSSL checks that on import.
+PkeyPtr EcKey(Curve curve, BytesView point) {
+  const ParamBuilderPtr builder(OSSL_PARAM_BLD_new());
+  DieUnless(
+      OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME,
+                                      CurveName(curve), 0) &&
+          OSSL_PARAM_BLD_push_octet_string(builder.get(),
+                                           OSSL_PKEY_PARAM_PUB_KEY,
+                                           point.data(), point.size()),
+      "public key: cannot build");
+  return FromParams("EC", builder.get());
+}
+
+PkeyPtr MakeKey(const Spki& spki) {
+  switch (spki.kind) {
+    case KeyKind::kRsa:
+    case KeyKind::kRsaPss:
+      return RsaKey(spki.rsa_modulus, spki.rsa_exponent);
+    case KeyKind::kP256:
+      return EcKey(Curve::kP256, spki.key);
+    case KeyKind::kP384:
+      return EcKey(Curve::kP384, spki.key);
+    case KeyKind::kEd25519:
+      return PkeyPtr(EVP_PKEY_new_raw_public_key_ex(
+          nullptr, "ED25519", nullptr, spki.key.data(), spki.key.size()));
+  }
+  Die("public key: a KeyKind that is none");
+}
+
+std::optional<Curve> CurveOf(KeyKind kind) {
+  if (kind == KeyKind::kP256) return Curve::kP256;
+  if (kind == KeyKind::kP384) return Curve::kP384;
+  return std::nullopt;
+}
+
+PkeyCtxPtr VerifyContext(EVP_PKEY* key) {
+  PkeyCtxPtr context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
+  DieUnless(context != nullptr && EVP_PKEY_verify_init(context.get()) == 1,
+            "public key: cannot start to verify");
+  return context;
+}
+
+absl::Status VerifyDigest(EVP_PKEY_CTX* context, const std::string& digest,
+                          BytesView signature) {
+  const BytesView tbs = AsBytes(digest);
+  return EVP_PKEY_verify(context, signature.data(), signature.size(),
+                         tbs.data(), tbs.size()) == 1
+             ? absl::OkStatus()
+             : Mismatch();
+}
+
+// The modulus' size in bytes is the one length a signature may have
+// (RFC 8017, sections 8.1.2 and 8.2.2, step 1).
+absl::Status VerifyRsa(EVP_PKEY* key, int padding, Hash hash,
+                       std::optional<size_t> salt_size, BytesView message,
+                       BytesView signature) {
+  if (signature.size() != static_cast<size_t>(EVP_PKEY_get_size(key))) {
+    return Mismatch();
+  }
+  const PkeyCtxPtr context = VerifyContext(key);
+  DieUnless(
+      EVP_PKEY_CTX_set_rsa_padding(context.get(), padding) == 1 &&
+          EVP_PKEY_CTX_set_signature_md(context.get(), FetchedMd(hash)) == 1,
+      "public key: cannot set RSA parameters");
+  if (salt_size.has_value()) {
+    DieUnless(
+        EVP_PKEY_CTX_set_rsa_mgf1_md(context.get(), FetchedMd(hash)) == 1 &&
+            EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(),
+                                             static_cast<int>(*salt_size)) == 1,
+        "public key: cannot set PSS parameters");
+  }
+  return VerifyDigest(context.get(), Digest(hash, message), signature);
+}
+
+}  // namespace
+
+struct PublicKey::Parts {
+  KeyKind kind;
+  std::optional<PssRestriction> pss;
+  std::string spki;
+  std::string spki_sha256;
+  BytesView key_bytes;  // Within `spki`.
+  PkeyPtr key;
+};
+
+absl::StatusOr<PublicKey> PublicKey::FromSpki(BytesView der) {
+  const ClearErrorsOnReturn clear_errors;
+  auto parts = std::make_shared<Parts>();
+  parts->spki = ToString(der);
+  KMS_ASSIGN_OR_RETURN(const Spki spki, ParseSpki(AsBytes(parts->spki)));
+  parts->kind = spki.kind;
+  parts->pss = spki.pss;
+  parts->spki_sha256 = Sha256(der);
+  parts->key_bytes = spki.key;
+  parts->key = MakeKey(spki);
+  if (parts->key == nullptr) {
+    return absl::InvalidArgumentError("public key: not a valid key");
+  }
+  return PublicKey(std::move(parts));
+}
+
+absl::StatusOr<PublicKey> PublicKey::FromPoint(Curve curve, BytesView point) {
+  if (point.size() != CurvePointSize(curve)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "EC point: ", point.size(), " bytes, want ", CurvePointSize(curve)));
+  }
+  return FromSpki(AsBytes(MakeEcSpki(curve, point)));
+}
+
+absl::StatusOr<PublicKey> PublicKey::Ed25519(BytesView key) {
+  if (key.size() != 32) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Ed25519 key: ", key.size(), " bytes, want 32"));
+  }
+  return FromSpki(AsBytes(MakeEd25519Spki(key)));
+}
+
+KeyKind PublicKey::kind() const { return parts_->kind; }
+const std::string& PublicKey::spki() const { return parts_->spki; }
+const std::string& PublicKey::spki_sha256() const {
+  return parts_->spki_sha256;
+}
+BytesView PublicKey::key_bytes() const { return parts_->key_bytes; }
+
+absl::Status PublicKey::VerifyEcdsa(Hash hash, BytesView message,
+                                    BytesView signature) const {
+  const ClearErrorsOnReturn clear_errors;
+  const std::optional<Curve> curve = CurveOf(parts_->kind);
+  if (!curve.has_value()) return WrongKey();
+  if (!EcdsaDerToRaw(*curve, signature).ok()) return Mismatch();
+  // OpenSSL checks that r and s are below the order, and takes the leftmost
+  // bits of a digest that is longer than it (FIPS 186-5, section 6.4.2).
+  const PkeyCtxPtr context = VerifyContext(parts_->key.get());
+  return VerifyDigest(context.get(), Digest(hash, message), signature);
+}
+
+absl::Status PublicKey::VerifyEcdsaRaw(Hash hash, BytesView message,
+                                       BytesView r, BytesView s) const {
+  const std::optional<Curve> curve = CurveOf(parts_->kind);
+  if (!curve.has_value()) return WrongKey();
+  const absl::StatusOr<std::string> der = EcdsaRawToDer(*curve, r, s);
+  if (!der.ok()) return Mismatch();
+  return VerifyEcdsa(hash, message, AsBytes(*der));
+}
+
+absl::Status PublicKey::VerifyRsaPss(Hash hash, size_t salt_size,
+                                     BytesView message,
+                                     BytesView signature) const {
+  const ClearErrorsOnReturn clear_errors;
+  if (parts_->kind != KeyKind::kRsa && parts_->kind != KeyKind::kRsaPss) {
+    return WrongKey();
+  }
+  if (parts_->pss.has_value() &&
+      (hash != parts_->pss->hash || salt_size < parts_->pss->salt_size_min)) {
+    return WrongKey();
+  }
+  // RFC 8017, section 9.1.2, step 3: no such signature exists.
+  const size_t key_size =
+      static_cast<size_t>(EVP_PKEY_get_size(parts_->key.get()));
+  if (salt_size > key_size - HashSize(hash) - 2) return Mismatch();
+  return VerifyRsa(parts_->key.get(), RSA_PKCS1_PSS_PADDING, hash, salt_size,
+                   message, signature);
+}
+
+absl::Status PublicKey::VerifyRsaPkcs1(Hash hash, BytesView message,
+                                       BytesView signature) const {
+  const ClearErrorsOnReturn clear_errors;
+  if (parts_->kind != KeyKind::kRsa) return WrongKey();
+  return VerifyRsa(parts_->key.get(), RSA_PKCS1_PADDING, hash, std::nullopt,
+                   message, signature);
+}
+
+absl::Status PublicKey::VerifyEd25519(BytesView message,
+                                      BytesView signature) const {
+  const ClearErrorsOnReturn clear_errors;
+  if (parts_->kind != KeyKind::kEd25519) return WrongKey();
+  if (signature.size() != kEd25519SignatureSize) return Mismatch();
+  const MdCtxPtr context(EVP_MD_CTX_new());
+  DieUnless(context != nullptr &&
+                EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr,
+                                     parts_->key.get()) == 1,
+            "public key: cannot start to verify");
+  return EVP_DigestVerify(context.get(), signature.data(), signature.size(),
+                          message.data(), message.size()) == 1
+             ? absl::OkStatus()
+             : Mismatch();
+}
+
+}  // namespace kms::crypto
