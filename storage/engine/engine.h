@@ -4,9 +4,9 @@
 // page.
 //
 // Source: threats.md, section 6, "RocksDB"; review.md 24, 25.
-// Keys order by unsigned bytes. Only ciphertext goes in, names and ids
-// included: caches, memtables, the write-ahead log and the info log hold
-// whatever is written.
+// Keys order by unsigned bytes. Only ciphertext, keyed hashes and random ids
+// go in: caches, memtables, the write-ahead log and the info log hold whatever
+// is written.
 //
 // A failed write is never retried. After a failed fsync the kernel may have
 // dropped the dirty pages and report success the next time, so an engine whose
@@ -118,7 +118,7 @@ class Engine : public EngineReader {
 
   // Bytes free where the engine lives: for a caller that stops growing before
   // a full disk fails a write, which is fatal.
-  // kUnavailable: the engine has failed.
+  // kUnavailable: the engine has failed, or the system does not say.
   virtual absl::StatusOr<uint64_t> FreeBytes() const = 0;
 };
 

@@ -78,8 +78,8 @@ class SharedLog {
   virtual absl::Status Trim(LogPosition through) = 0;
 
   // Ends the wait of the Read in progress or, if none is waiting, of the next
-  // one; that Read returns what there is. To stop a reader: set a flag that it
-  // looks at, then call this.
+  // one that would wait; that Read returns an empty list. To stop a reader:
+  // set a flag that it looks at, then call this.
   virtual void Interrupt() = 0;
 };
 
