@@ -33,14 +33,18 @@ inline constexpr size_t kInstanceFileBytesMax = 512;
 // A signed note of a few lines.
 inline constexpr size_t kCheckpointFileBytesMax = 4096;
 
-// Wrong shares that one administrator may offer at once, and how long until
-// he has one more: typing errors never wait, a flood of guesses does.
-inline constexpr int kWrongSharesBurst = 10;
-inline constexpr absl::Duration kWrongShareInterval = absl::Seconds(6);
+// Opening checks every row of the state; a client that hangs up does not waste
+// a ceremony.
+inline constexpr absl::Duration kOpenTimeout = absl::Minutes(10);
 
-// Administrators whose wrong shares are remembered; each has a certificate of
-// the administrators' CA, so few are enough.
-inline constexpr size_t kOfferersMax = 1024;
+// How long a process that ends waits for what still holds the keys.
+inline constexpr absl::Duration kSealTimeout = absl::Seconds(30);
+
+// Shares that one administrator may offer at once: all of the largest ceremony
+// and ten typing errors. A flood of guesses waits, an honest custodian does
+// not.
+inline constexpr double kOffersBurst = kSharesMax + 10;
+inline constexpr double kOffersPerSecond = 0.2;
 
 }  // namespace kms::seal
 
