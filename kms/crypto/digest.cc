@@ -20,26 +20,10 @@ std::string Result(EVP_MD_CTX* context, Hash hash) {
   return digest;
 }
 
-// One context a thread and hash: making one costs more than a short message.
-EVP_MD_CTX* ThreadContext(Hash hash) {
-  thread_local const MdCtxPtr sha256(EVP_MD_CTX_new());
-  thread_local const MdCtxPtr sha384(EVP_MD_CTX_new());
-  thread_local const MdCtxPtr sha512(EVP_MD_CTX_new());
-  switch (hash) {
-    case Hash::kSha256:
-      return sha256.get();
-    case Hash::kSha384:
-      return sha384.get();
-    case Hash::kSha512:
-      return sha512.get();
-  }
-  Die("crypto: a Hash that is none");
-}
-
 }  // namespace
 
 std::string Digest(Hash hash, BytesView data) {
-  EVP_MD_CTX* const context = ThreadContext(hash);
+  EVP_MD_CTX* const context = ThreadMdContext(hash);
   Start(context, hash);
   DieUnless(EVP_DigestUpdate(context, data.data(), data.size()) == 1,
             "digest: cannot update");

@@ -45,6 +45,29 @@ const EVP_CIPHER* FetchedAes256Ecb() {
   return kCipher;
 }
 
+EVP_MD_CTX* ThreadMdContext(Hash hash) {
+  thread_local const MdCtxPtr sha256(EVP_MD_CTX_new());
+  thread_local const MdCtxPtr sha384(EVP_MD_CTX_new());
+  thread_local const MdCtxPtr sha512(EVP_MD_CTX_new());
+  switch (hash) {
+    case Hash::kSha256:
+      return sha256.get();
+    case Hash::kSha384:
+      return sha384.get();
+    case Hash::kSha512:
+      return sha512.get();
+  }
+  Die("crypto: a Hash that is none");
+}
+
+ThreadCipherContext::ThreadCipherContext()
+    : context_([] {
+        thread_local const CipherCtxPtr context(EVP_CIPHER_CTX_new());
+        return context.get();
+      }()) {
+  DieUnless(context_ != nullptr, "openssl: no cipher context");
+}
+
 void Die(const char* what) {
   std::fprintf(stderr, "fatal: %s\n", what);
   std::abort();

@@ -45,6 +45,25 @@ const EVP_MD* FetchedMd(Hash hash);
 const EVP_CIPHER* FetchedAes256Gcm();
 const EVP_CIPHER* FetchedAes256Ecb();
 
+// This thread's context for digests of public bytes. Making one costs more
+// than hashing a short message.
+EVP_MD_CTX* ThreadMdContext(Hash hash);
+
+// Borrows this thread's cipher context and empties it, key schedule and all,
+// on leaving the scope. Not to be nested.
+class ThreadCipherContext {
+ public:
+  ThreadCipherContext();
+  ThreadCipherContext(const ThreadCipherContext&) = delete;
+  ThreadCipherContext& operator=(const ThreadCipherContext&) = delete;
+  ~ThreadCipherContext() { EVP_CIPHER_CTX_reset(context_); }
+
+  EVP_CIPHER_CTX* get() const { return context_; }
+
+ private:
+  EVP_CIPHER_CTX* const context_;
+};
+
 // Ends the process: for failures that only a broken library, an empty heap or
 // a dead random number generator can cause. `what` is a literal.
 [[noreturn]] void Die(const char* what);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "kms/base/status.h"
 #include "kms/crypto/digest.h"
+#include "kms/crypto/ec_key.h"
 #include "kms/crypto/ecdsa_signature.h"
 #include "kms/crypto/openssl.h"
 #include "kms/crypto/spki.h"
@@ -27,20 +28,6 @@ absl::Status WrongKey() {
       "signature: key is not for this algorithm and its parameters");
 }
 
-PkeyPtr FromParams(const char* type, OSSL_PARAM_BLD* builder) {
-  const ParamsPtr params(OSSL_PARAM_BLD_to_param(builder));
-  const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
-  DieUnless(params != nullptr && context != nullptr &&
-                EVP_PKEY_fromdata_init(context.get()) == 1,
-            "public key: cannot build");
-  EVP_PKEY* key = nullptr;
-  if (EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY,
-                        params.get()) != 1) {
-    return nullptr;
-  }
-  return PkeyPtr(key);
-}
-
 PkeyPtr RsaKey(BytesView modulus, BytesView exponent) {
   const BignumPtr n(
       BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr));
@@ -51,20 +38,7 @@ PkeyPtr RsaKey(BytesView modulus, BytesView exponent) {
       OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) &&
           OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()),
       "public key: cannot build");
-  return FromParams("RSA", builder.get());
-}
-
-// Null if the point is not on the curve: OpenSSL checks that on import.
-PkeyPtr EcKey(Curve curve, BytesView point) {
-  const ParamBuilderPtr builder(OSSL_PARAM_BLD_new());
-  DieUnless(
-      OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME,
-                                      CurveName(curve), 0) &&
-          OSSL_PARAM_BLD_push_octet_string(builder.get(),
-                                           OSSL_PKEY_PARAM_PUB_KEY,
-                                           point.data(), point.size()),
-      "public key: cannot build");
-  return FromParams("EC", builder.get());
+  return PkeyFromParams("RSA", EVP_PKEY_PUBLIC_KEY, builder.get());
 }
 
 PkeyPtr MakeKey(const Spki& spki) {
@@ -73,9 +47,9 @@ PkeyPtr MakeKey(const Spki& spki) {
     case KeyKind::kRsaPss:
       return RsaKey(spki.rsa_modulus, spki.rsa_exponent);
     case KeyKind::kP256:
-      return EcKey(Curve::kP256, spki.key);
+      return EcPublicPkey(Curve::kP256, spki.key);
     case KeyKind::kP384:
-      return EcKey(Curve::kP384, spki.key);
+      return EcPublicPkey(Curve::kP384, spki.key);
     case KeyKind::kEd25519:
       return PkeyPtr(EVP_PKEY_new_raw_public_key_ex(
           nullptr, "ED25519", nullptr, spki.key.data(), spki.key.size()));

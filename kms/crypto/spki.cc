@@ -5,27 +5,10 @@
 #include "kms/base/byte_writer.h"
 #include "kms/base/status.h"
 #include "kms/crypto/der.h"
+#include "kms/crypto/oids.h"
 
 namespace kms::crypto {
 namespace {
-
-// OBJECT IDENTIFIER contents, dotted in the comments.
-constexpr uint8_t kRsaEncryption[] = {0x2a, 0x86, 0x48, 0x86, 0xf7,
-                                      0x0d, 0x01, 0x01, 0x01};  // 1.2.840.
-                                                                // 113549.1.1.1
-constexpr uint8_t kMgf1[] = {0x2a, 0x86, 0x48, 0x86, 0xf7,
-                             0x0d, 0x01, 0x01, 0x08};  // 1.2.840.113549.1.1.8
-constexpr uint8_t kRsassaPss[] = {0x2a, 0x86, 0x48, 0x86, 0xf7,
-                                  0x0d, 0x01, 0x01, 0x0a};  // 1.2.840.113549.
-                                                            // 1.1.10
-constexpr uint8_t kEcPublicKey[] = {0x2a, 0x86, 0x48, 0xce,
-                                    0x3d, 0x02, 0x01};  // 1.2.840.10045.2.1
-constexpr uint8_t kP256Oid[] = {0x2a, 0x86, 0x48, 0xce,
-                                0x3d, 0x03, 0x01, 0x07};  // 1.2.840.10045.3.1.7
-constexpr uint8_t kP384Oid[] = {0x2b, 0x81, 0x04, 0x00, 0x22};  // 1.3.132.0.34
-constexpr uint8_t kEd25519Oid[] = {0x2b, 0x65, 0x70};           // 1.3.101.112
-// 2.16.840.1.101.3.4.2.{1,2,3}: all but the last byte.
-constexpr uint8_t kSha2Arc[] = {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02};
 
 // RSA below 2048 bits is breakable, above 4096 is a cost an attacker chooses.
 constexpr size_t kRsaBitsMin = 2048;
@@ -85,7 +68,7 @@ std::optional<PssRestriction> ReadPssParameters(DerReader parameters) {
     if (salt_size == 20) return std::nullopt;
   }
   if (!parameters.Finished() || !hash_field.Finished() ||
-      !mask_field.Finished() || !mask.Finished() || mask_oid != kMgf1 ||
+      !mask_field.Finished() || !mask.Finished() || mask_oid != kMgf1Oid ||
       !hash.has_value() || hash != mask_hash) {
     return std::nullopt;
   }
@@ -181,16 +164,16 @@ absl::StatusOr<Spki> ParseSpki(BytesView der) {
   if (!reader.Finished() || !body.Finished() || algorithm.failed()) {
     return Bad("not strict DER");
   }
-  if (oid == kRsaEncryption) {
+  if (oid == kRsaEncryptionOid) {
     spki.kind = KeyKind::kRsa;
     // RFC 3279, section 2.3.1: the parameters are NULL.
     if (!algorithm.Element(kDerNull).empty() || !algorithm.Finished()) {
       return Bad("RSA parameters, want NULL");
     }
     KMS_RETURN_IF_ERROR(ReadRsaKey(spki));
-  } else if (oid == kRsassaPss) {
+  } else if (oid == kRsassaPssOid) {
     KMS_RETURN_IF_ERROR(ReadRsaPssKey(algorithm, spki));
-  } else if (oid == kEcPublicKey) {
+  } else if (oid == kEcPublicKeyOid) {
     KMS_RETURN_IF_ERROR(ReadEcKey(algorithm, spki));
   } else if (oid == kEd25519Oid) {
     spki.kind = KeyKind::kEd25519;
@@ -206,7 +189,7 @@ absl::StatusOr<Spki> ParseSpki(BytesView der) {
 
 std::string MakeEcSpki(Curve curve, BytesView point) {
   ByteWriter algorithm;
-  AppendOid(kEcPublicKey, algorithm);
+  AppendOid(kEcPublicKeyOid, algorithm);
   AppendOid(curve == Curve::kP256 ? BytesView(kP256Oid) : BytesView(kP384Oid),
             algorithm);
   return MakeSpki(algorithm, point);
