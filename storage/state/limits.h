@@ -1,0 +1,90 @@
+// Every bound of the replicated state, with its reason. Apply enforces them:
+// they are part of what a command means, so changing one is a change of
+// feature level.
+#ifndef STORAGE_STATE_LIMITS_H_
+#define STORAGE_STATE_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace kms::storage {
+
+// The levels this build speaks. The state's own level is in its header.
+inline constexpr uint32_t kFeatureLevelMin = 1;
+inline constexpr uint32_t kFeatureLevelMax = 1;
+
+// A batch is decided whole: bounds the time and memory of one Apply.
+inline constexpr size_t kCommandsPerBatchMax = 4096;
+
+// One object in state (review.md 35), and a command that carries one.
+inline constexpr size_t kObjectBytesMax = size_t{512} << 10;
+inline constexpr size_t kCommandBytesMax = kObjectBytesMax + (size_t{16} << 10);
+
+inline constexpr size_t kApprovalsMax = 16;
+inline constexpr size_t kApproversMax = 16;
+
+// Names go into log lines, URLs and file names.
+inline constexpr size_t kKeyNameBytesMax = 128;
+inline constexpr size_t kPolicyNameBytesMax = 64;
+inline constexpr size_t kAnchorNameBytesMax = 64;
+inline constexpr size_t kNamespaceBytesMax = 64;
+inline constexpr size_t kPrincipalBytesMax = 256;  // A certificate's name.
+inline constexpr size_t kReasonBytesMax = 256;
+inline constexpr size_t kDescriptionBytesMax = 1024;
+
+// The largest Secret and the envelope's overhead, rounded up.
+inline constexpr size_t kMaterialBytesMax = (size_t{64} << 10) + 256;
+
+// A key's record lists its versions and every release reads it: at a rotation
+// a day, almost three years.
+inline constexpr uint32_t kKeyVersionsPerKeyMax = 1000;
+inline constexpr uint32_t kPolicyVersionsMax = 10000;
+
+inline constexpr size_t kPolicySourceBytesMax = size_t{64} << 10;
+inline constexpr size_t kAnchorBytesMax = size_t{16} << 10;
+inline constexpr uint32_t kAnchorsMax = 256;   // Every appraisal reads all.
+inline constexpr uint32_t kInstancesMax = 64;  // Every batch reads all clocks.
+
+inline constexpr int64_t kSecondUs = 1'000'000;
+inline constexpr int64_t kMinuteUs = 60 * kSecondUs;
+inline constexpr int64_t kHourUs = 60 * kMinuteUs;
+inline constexpr int64_t kDayUs = 24 * kHourUs;
+inline constexpr int64_t kLeaseUsMax = 30 * kDayUs;
+inline constexpr int64_t kQuotaWindowUsMax = 366 * kDayUs;
+
+// The end of the year 9999: keeps every sum of two times within int64.
+inline constexpr int64_t kClockUsMax = 253'402'300'799 * kSecondUs;
+
+// With one clock nothing contradicts it: a jump over this is recorded.
+inline constexpr int64_t kClockJumpUs = kHourUs;
+
+// Batches may name a state this many entries old (review.md 3).
+inline constexpr uint64_t kDigestWindow = 4096;
+
+// Challenges live for minutes. Bounds how long one spent row can stay.
+inline constexpr int64_t kChallengeLifetimeUsMax = kHourUs;
+
+// Five minutes of 1,000 releases a second make 300,000 rows; three times that.
+// A full set refuses releases; it never forgets (review.md 38).
+inline constexpr uint64_t kSpentChallengesMax = 1'000'000;
+inline constexpr size_t kSpentPrunedPerBatchMax = 256;
+
+// Refused leaves a key and minute of log time: a refused workload that tries
+// again and again must not grow the replicated log.
+inline constexpr uint64_t kRefusalLeavesPerKeyMinute = 60;
+inline constexpr int kFailedRulesMax = 32;
+inline constexpr size_t kFailedRuleBytesMax = 64;
+inline constexpr int kRefusalCountsMax = 128;  // Over the codes there are.
+
+// A leaf is proven and shipped whole.
+inline constexpr size_t kLeafBytesMax = 8192;
+
+inline constexpr size_t kSaltBytes = 16;
+inline constexpr size_t kIdBytes = 16;
+inline constexpr size_t kSha256Bytes = 32;
+inline constexpr size_t kTranscriptBytes = 64;
+inline constexpr size_t kEd25519KeyBytes = 32;
+
+}  // namespace kms::storage
+
+#endif  // STORAGE_STATE_LIMITS_H_

@@ -1,0 +1,147 @@
+// A consistent, read-only view of the state after one log entry. Everything
+// that one request reads comes from one view; its position goes with what was
+// decided on it.
+//
+// Source: architecture.md, "Top level", `storage/`.
+// Thread-safe. Cheap to take (StateMachine::View): one a request. A view that
+// is kept keeps old rows on disk, so requests let it go when they end. It must
+// not outlive the state machine's engine and envelope.
+// Key material comes out as it is stored: sealed under the storage key, bound
+// to its place by KeyMaterialAad. Nothing here can open it.
+#ifndef STORAGE_STATE_STATE_VIEW_H_
+#define STORAGE_STATE_STATE_VIEW_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "proto/storage/v1/record.pb.h"
+#include "storage/engine/engine.h"
+#include "storage/log/log_position.h"
+#include "storage/state/merkle_log.h"
+#include "storage/state/row_key.h"
+#include "storage/state/row_store.h"
+
+namespace kms::storage {
+
+// Associated data of a key version's material: its namespace, key id and
+// version.
+std::string KeyMaterialAad(absl::string_view name_space,
+                           absl::string_view key_id, uint32_t version);
+
+// Every reading function returns, besides what it says:
+//   kDataLoss: a row does not authenticate in its place, or does not parse.
+//   the engine's codes.
+// NOT_FOUND is the refusal (kNotFound).
+class StateView {
+ public:
+  StateView(std::unique_ptr<const EngineReader> snapshot,
+            const Envelope& envelope, const NameHasher& names,
+            ::storage::v1::StateHeader header, MerkleEdge edge);
+
+  // As of when: {0, 0} and an empty header before the Genesis entry.
+  LogPosition position() const { return {header_.epoch(), header_.index()}; }
+  const ::storage::v1::StateHeader& header() const { return header_; }
+
+  // --- Keys. The versions' `releases` are filled in. NOT_FOUND. ---
+  absl::StatusOr<::storage::v1::KeyRecord> GetKey(
+      absl::string_view name_space, absl::string_view name) const;
+  absl::StatusOr<::storage::v1::KeyRecord> GetKeyById(
+      absl::string_view name_space, absl::string_view key_id) const;
+
+  // The sealed material of a version. NOT_FOUND: no such version.
+  // VERSION_DESTROYED: there is none any more. A disabled version's material
+  // is returned: whoever uses it asks for the state first.
+  absl::StatusOr<::storage::v1::KeyMaterial> GetKeyMaterial(
+      absl::string_view name_space, absl::string_view key_id,
+      uint32_t version) const;
+
+  // At most `limit` keys of a namespace whose id is greater than `after_id`
+  // (empty: from the first), in the order of their random ids: decrypted page
+  // by page, no index of names is kept. `releases` is not filled in. A page
+  // shorter than `limit` is the last.
+  absl::StatusOr<std::vector<::storage::v1::KeyRecord>> ListKeys(
+      absl::string_view name_space, absl::string_view after_id,
+      size_t limit) const;
+
+  // --- Policies. NOT_FOUND. ---
+  struct Policy {
+    uint32_t version;
+    uint32_t latest_version;
+    ::storage::v1::PolicyVersionRecord record;
+  };
+  absl::StatusOr<Policy> GetPolicy(
+      absl::string_view name_space, absl::string_view name,
+      std::optional<uint32_t> version = std::nullopt) const;  // Latest if none.
+
+  // All policies of a namespace, ordered by name.
+  absl::StatusOr<std::vector<::storage::v1::PolicyRecord>> ListPolicies(
+      absl::string_view name_space) const;
+
+  // --- What appraisal reads. ---
+  absl::StatusOr<::storage::v1::AnchorRecord> GetAnchor(
+      absl::string_view name) const;                                // NOT_FOUND
+  absl::StatusOr<std::vector<::storage::v1::AnchorRecord>> ListAnchors() const;
+  uint64_t appraisal_generation() const {
+    return header_.appraisal_generation();
+  }
+
+  // --- What a release would meet now. ---
+  // Drawn from the window that is open at the header's log time; a row of a
+  // window that has ended, or none, is {0, 0}.
+  absl::StatusOr<::storage::v1::QuotaRecord> GetQuota(
+      absl::string_view name_space, absl::string_view key_id,
+      absl::string_view policy) const;
+  // Nothing: not spent, or pruned since it expired.
+  absl::StatusOr<std::optional<::storage::v1::SpentChallengeRecord>>
+  FindSpentChallenge(absl::string_view challenge_hash) const;
+
+  // --- Instances, in the order of their ids. ---
+  absl::StatusOr<::storage::v1::InstanceRecord> GetInstance(
+      absl::string_view instance_id) const;  // NOT_FOUND
+  absl::StatusOr<std::vector<::storage::v1::InstanceRecord>> ListInstances()
+      const;
+
+  // --- The Merkle log (RFC 6962 hashing). ---
+  uint64_t tree_size() const { return header_.tree_size(); }
+  const std::string& tree_root() const { return header_.tree_root(); }
+
+  // A leaf's bytes (a serialized kms.v1.AuditEntry; never re-serialize it).
+  // NOT_FOUND: not below tree_size().
+  absl::StatusOr<std::string> GetLeaf(uint64_t index) const;
+  // Up to `limit` leaves from `first` on.
+  absl::StatusOr<std::vector<std::string>> GetLeaves(uint64_t first,
+                                                     size_t limit) const;
+
+  // RFC 6962, section 2.1.1 and 2.1.2: each hash is 32 bytes.
+  // NOT_FOUND: not index < size <= tree_size(), not 0 < first <= second <=
+  // tree_size().
+  absl::StatusOr<std::vector<std::string>> InclusionProof(uint64_t index,
+                                                          uint64_t size) const;
+  absl::StatusOr<std::vector<std::string>> ConsistencyProof(
+      uint64_t first, uint64_t second) const;
+  // The root when the tree had `size` leaves.
+  absl::StatusOr<std::string> RootAt(uint64_t size) const;
+
+ private:
+  friend class Scrubber;
+
+  absl::Status FillReleases(absl::string_view tag,
+                            ::storage::v1::KeyRecord& key) const;
+
+  std::unique_ptr<const EngineReader> snapshot_;
+  RowReader rows_;
+  const NameHasher& names_;
+  ::storage::v1::StateHeader header_;
+  MerkleEdge edge_;
+};
+
+}  // namespace kms::storage
+
+#endif  // STORAGE_STATE_STATE_VIEW_H_
