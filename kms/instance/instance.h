@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "kms/base/clock.h"
 #include "kms/crypto/signing_key.h"
+#include "storage/archive/evidence_archive.h"
 #include "storage/envelope/envelope.h"
 #include "storage/replica/replica.h"
 
@@ -26,6 +27,9 @@ struct Instance {
 
   std::shared_ptr<const storage::Envelope> envelope;
   std::unique_ptr<storage::Replica> replica;
+
+  // Evidence that was judged here; null where none is kept.
+  std::unique_ptr<storage::EvidenceArchive> evidence_archive;
 
   // Signs receipts; its public half is what clients pin.
   crypto::Ed25519SigningKey identity_key;

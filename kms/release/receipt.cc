@@ -58,18 +58,19 @@ absl::StatusOr<uint64_t> CheckInclusion(const v1::ReceiptBody& body,
   KMS_ASSIGN_OR_RETURN(const crypto::NoteVerifier verifier,
                        crypto::NoteVerifier::Create(
                            origin, AsBytes(body.checkpoint_public_key())));
-  KMS_ASSIGN_OR_RETURN(const std::string text,
-                       crypto::VerifyNote(body.checkpoint(), {verifier}));
+  KMS_ASSIGN_OR_RETURN(const crypto::VerifiedNote note,
+                       crypto::OpenNote(body.checkpoint(), {verifier}));
   KMS_ASSIGN_OR_RETURN(const crypto::Checkpoint checkpoint,
-                       crypto::ParseCheckpoint(text));
+                       crypto::ParseCheckpoint(note.text));
   if (checkpoint.origin != origin) {
     return Mismatch("the checkpoint is another log's");
   }
   const std::vector<std::string> proof(body.inclusion_proof().begin(),
                                        body.inclusion_proof().end());
-  KMS_RETURN_IF_ERROR(crypto::VerifyInclusion(
-      body.leaf_index(), checkpoint.size,
-      crypto::LeafHash(AsBytes(body.leaf())), proof, checkpoint.root));
+  KMS_RETURN_IF_ERROR(
+      crypto::VerifyInclusion(body.leaf_index(), checkpoint.size,
+                              AsBytes(crypto::LeafHash(AsBytes(body.leaf()))),
+                              proof, AsBytes(checkpoint.root)));
   return checkpoint.size;
 }
 

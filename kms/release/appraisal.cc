@@ -1,0 +1,144 @@
+#include "kms/release/appraisal.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "kms/base/refusal.h"
+#include "kms/base/status.h"
+#include "kms/crypto/digest.h"
+#include "policy/document/appraise.h"
+#include "proto/kms/v1/evidence.pb.h"
+
+namespace kms::release {
+namespace {
+
+absl::Status CheckVersionState(const ::storage::v1::KeyRecord& key,
+                               uint32_t version) {
+  for (const ::storage::v1::KeyVersionInfo& info : key.versions()) {
+    if (info.version() != version) continue;
+    switch (info.state()) {
+      case ::storage::v1::ENABLED:
+        return absl::OkStatus();
+      case ::storage::v1::DISABLED:
+        return Refuse(v1::VERSION_DISABLED,
+                      absl::StrCat("key version ", version,
+                                   ": disabled; an administrator must enable "
+                                   "it"));
+      default:
+        return Refuse(v1::VERSION_DESTROYED,
+                      absl::StrCat("key version ", version, ": destroyed"));
+    }
+  }
+  return Refuse(v1::NOT_FOUND,
+                absl::StrCat("key version ", version, ": no such version"));
+}
+
+}  // namespace
+
+absl::Status ForWorkload(const absl::Status& verdict) {
+  switch (RefusalOf(verdict)) {
+    case v1::NOT_FOUND:
+    case v1::NO_POLICY:
+      return Refuse(v1::POLICY_DENIED,
+                    "release: no such key, or none that this workload may "
+                    "have");
+    default:
+      return verdict;
+  }
+}
+
+absl::StatusOr<std::shared_ptr<const Appraiser::Inputs>> Appraiser::InputsOf(
+    const Instance& instance, const storage::StateView& view) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (inputs_ != nullptr &&
+        inputs_->generation == view.appraisal_generation()) {
+      return inputs_;
+    }
+  }
+  KMS_ASSIGN_OR_RETURN(
+      policy::TrustAnchors anchors,
+      admin::EffectiveAnchors(view, instance.simulated_anchors));
+  std::string digest = admin::CollateralDigest(anchors);
+  auto inputs = std::make_shared<const Inputs>(Inputs{
+      view.appraisal_generation(), std::move(anchors), std::move(digest)});
+  absl::MutexLock lock(&mutex_);
+  inputs_ = inputs;
+  return inputs;
+}
+
+absl::StatusOr<Judgement> Appraiser::Judge(const Instance& instance,
+                                           const storage::StateView& view,
+                                           const Session& session,
+                                           absl::Time now) {
+  v1::EvidenceBundle bundle;
+  if (!bundle.ParseFromArray(session.evidence.data(),
+                             static_cast<int>(session.evidence.size()))) {
+    return Refuse(v1::EVIDENCE_MALFORMED, "evidence: bundle does not parse");
+  }
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Inputs> inputs,
+                       InputsOf(instance, view));
+  KMS_ASSIGN_OR_RETURN(
+      const v1::Claims claims,
+      policy::VerifyBundle(bundle, policy::VerifyInputs{
+                                       .now = now,
+                                       .anchors = inputs->anchors,
+                                       .chain_cache = &chains_,
+                                   }));
+  KMS_RETURN_IF_ERROR(
+      policy::CheckBinding(claims, AsBytes(session.transcript_digest)));
+
+  Judgement judgement;
+  judgement.claims_digest = crypto::Sha256(AsBytes(claims.SerializeAsString()));
+  judgement.collateral_digest = inputs->digest;
+  judgement.appraisal_generation = inputs->generation;
+  judgement.verdict = Decide(instance, view, session, claims, now, judgement);
+  return judgement;
+}
+
+// From here on every refusal is one of verified Evidence: the judgement says
+// how far it came.
+absl::Status Appraiser::Decide(const Instance& instance,
+                               const storage::StateView& view,
+                               const Session& session, const v1::Claims& claims,
+                               absl::Time now, Judgement& judgement) {
+  KMS_ASSIGN_OR_RETURN(const ::storage::v1::KeyRecord key,
+                       view.GetKey(session.name_space, session.key));
+  judgement.key_id = key.key_id();
+  judgement.key_version =
+      session.version == 0 ? key.primary_version() : session.version;
+  if (key.policy().empty()) {
+    return Refuse(v1::NO_POLICY,
+                  "key: names no policy, so it releases nothing");
+  }
+  judgement.policy = key.policy();
+  KMS_ASSIGN_OR_RETURN(const storage::StateView::Policy stored,
+                       view.GetPolicy(session.name_space, key.policy()));
+  judgement.policy_version = stored.version;
+  KMS_ASSIGN_OR_RETURN(
+      const admin::CachedPolicy compiled,
+      policies_.Get(session.name_space, key.policy(), stored.version,
+                    AsBytes(stored.record.source())));
+  judgement.policy_digest = compiled.source_digest;
+
+  v1::RequestContext context;
+  context.set_namespace_(session.name_space);
+  context.set_key(session.key);
+  context.set_key_version(judgement.key_version);
+  context.set_purpose("release");
+  judgement.decision = policy::Appraise(*compiled.policy, claims, context, now);
+  judgement.decision.set_policy_version(stored.version);
+  if (!judgement.decision.allowed()) {
+    return Refuse(judgement.decision.code(), judgement.decision.reason());
+  }
+  // Only who may have the key learns of its state.
+  KMS_RETURN_IF_ERROR(CheckVersionState(key, judgement.key_version));
+  KMS_ASSIGN_OR_RETURN(const ::storage::v1::KeyMaterial material,
+                       view.GetKeyMaterial(session.name_space, key.key_id(),
+                                           judgement.key_version));
+  judgement.wrapped_material = material.wrapped();
+  return absl::OkStatus();
+}
+
+}  // namespace kms::release

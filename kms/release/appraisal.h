@@ -1,0 +1,101 @@
+// Judges one request: verifies its Evidence, checks that it is bound to this
+// session, and appraises the Claims against the key's policy. Reads one state
+// view and writes nothing.
+// Thread-safe.
+#ifndef KMS_RELEASE_APPRAISAL_H_
+#define KMS_RELEASE_APPRAISAL_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "kms/admin/effective_anchors.h"
+#include "kms/admin/policy_cache.h"
+#include "kms/crypto/x509/chain_cache.h"
+#include "kms/instance/instance.h"
+#include "kms/release/limits.h"
+#include "policy/verifier/verifier.h"
+#include "proto/kms/v1/claims.pb.h"
+#include "proto/kms/v1/decision.pb.h"
+#include "proto/kms/v1/release.pb.h"
+#include "storage/state/state_view.h"
+
+namespace kms::release {
+
+// One request for a key, its cheap checks done.
+struct Session {
+  std::string name_space;      // Resolved: never empty.
+  std::string key;             // The key's name.
+  uint32_t version = 0;        // 0: the primary version.
+  BytesView evidence;          // The bundle as sent.
+  std::string challenge_hash;  // 32 bytes.
+  absl::Time challenge_expires;
+  std::string transcript_digest;  // 64 bytes.
+  std::string evidence_digest;    // 32 bytes, SHA-256.
+  uint16_t kem_id = 0;
+  BytesView recipient_public_key;
+};
+
+// What verified Evidence led to.
+struct Judgement {
+  // OK, or why not: the exact cause, for the audit log. What the workload may
+  // learn of it is ForWorkload's answer.
+  absl::Status verdict;
+  v1::Decision decision;  // Empty if it did not come to the policy.
+
+  // Of what was judged; empty or 0 as far as it did not come to it.
+  std::string key_id;  // 16 bytes.
+  uint32_t key_version = 0;
+  std::string wrapped_material;
+  std::string policy;
+  uint32_t policy_version = 0;
+  std::string policy_digest;      // 32 bytes.
+  std::string claims_digest;      // 32 bytes.
+  std::string collateral_digest;  // 32 bytes.
+  uint64_t appraisal_generation = 0;
+};
+
+// The refusal as its caller may see it: who may not have a key does not learn
+// whether it exists.
+absl::Status ForWorkload(const absl::Status& verdict);
+
+class Appraiser {
+ public:
+  // Judges `session` on `view`, as of `now`.
+  // A Judgement, whatever its verdict, means that the Evidence verified and is
+  // bound to the session. A status means that it did not: EVIDENCE_*,
+  // SIGNATURE_INVALID, ENDORSEMENT_*, CHAIN_UNTRUSTED, CERTIFICATE_*, CRL_*,
+  // TCB_MISMATCH, CHIP_ID_MISMATCH; or DATA_LOSS.
+  absl::StatusOr<Judgement> Judge(const Instance& instance,
+                                  const storage::StateView& view,
+                                  const Session& session, absl::Time now);
+
+ private:
+  // What appraisal reads besides the policy: the same for every request of one
+  // appraisal generation, so it is made once for each.
+  struct Inputs {
+    uint64_t generation;
+    policy::TrustAnchors anchors;
+    std::string digest;
+  };
+  absl::StatusOr<std::shared_ptr<const Inputs>> InputsOf(
+      const Instance& instance, const storage::StateView& view);
+
+  absl::Status Decide(const Instance& instance, const storage::StateView& view,
+                      const Session& session, const v1::Claims& claims,
+                      absl::Time now, Judgement& judgement);
+
+  x509::ChainCache chains_{kChainsMax};
+  admin::PolicyCache policies_;
+  absl::Mutex mutex_;
+  std::shared_ptr<const Inputs> inputs_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace kms::release
+
+#endif  // KMS_RELEASE_APPRAISAL_H_

@@ -1,0 +1,32 @@
+// Bounds of what a workload may send, each with its reason.
+#ifndef KMS_RELEASE_LIMITS_H_
+#define KMS_RELEASE_LIMITS_H_
+
+#include <cstddef>
+
+namespace kms::release {
+
+// A namespace, a key name and a version, with room to grow.
+inline constexpr size_t kRequestBytesMax = 4096;
+
+// A real TDX bundle with its event log is 286 KB, eight GPUs half a megabyte.
+inline constexpr size_t kEvidenceBytesMax = size_t{4} << 20;
+
+// As the state's own limit on names.
+inline constexpr size_t kNameBytesMax = 128;
+
+// Judgements of one request before APPRAISAL_STALE goes to the client.
+inline constexpr int kAppraisalsMax = 3;
+
+// Verified vendor chains remembered, about 10 KiB each: a fleet's machines.
+inline constexpr size_t kChainsMax = 8192;
+
+// Rule ids in a refusal's leaf.
+inline constexpr int kFailedRulesMax = 32;
+
+// Evidence deleted in one tick: a minute at 1,000 releases a second.
+inline constexpr size_t kPrunedPerTickMax = 60'000;
+
+}  // namespace kms::release
+
+#endif  // KMS_RELEASE_LIMITS_H_
