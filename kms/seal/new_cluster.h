@@ -26,6 +26,7 @@ inline constexpr char kUnfinishedName[] = "cluster.new";
 inline constexpr char kSealFileName[] = "seal";
 inline constexpr char kInstanceFileName[] = "instance";
 inline constexpr char kCheckpointFileName[] = "checkpoint";
+inline constexpr char kEvidenceName[] = "evidence";
 inline constexpr char kStateName[] = "state";
 inline constexpr char kLogName[] = "log";
 inline constexpr char kAcknowledgedName[] = "log.acknowledged";

@@ -95,6 +95,7 @@ struct Unsealer::Opened {
       : instance_key(std::move(key)) {}
 
   std::unique_ptr<storage::Engine> state_engine;
+  std::unique_ptr<storage::Engine> evidence_engine;  // Null: none is kept.
   std::unique_ptr<storage::Engine> log_engine;
   std::unique_ptr<storage::LocalLog> log;
   crypto::Ed25519SigningKey instance_key;

@@ -6,6 +6,7 @@
 //   cluster/instance   instance_file.h
 //   cluster/checkpoint the last signed checkpoint seen here, shown while sealed
 //   cluster/state/     the replicated state (RocksDB)
+//   cluster/evidence/  judged Evidence, encrypted, for auditors (RocksDB)
 //   cluster/log/       the local log's epoch, and log.acknowledged beside it
 //   cluster.new/       an init that did not finish: removed by the next one
 //
@@ -49,6 +50,8 @@ struct UnsealerOptions {
   // For kDevelopment: 32 raw bytes, mode 0600; made by Init if absent.
   std::string development_key_file;
   std::vector<std::string> simulated_anchors;
+  // How long Evidence that was judged here is kept for auditors; zero: not.
+  absl::Duration evidence_retention;
   const Clock* clock = nullptr;  // These two outlive the unsealer.
   InstanceHolder* holder = nullptr;
   // Told from a thread of the replica's or an engine's why the instance serves

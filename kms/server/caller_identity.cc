@@ -9,6 +9,7 @@
 #include "grpcpp/security/auth_context.h"
 #include "grpcpp/server_context.h"
 #include "kms/server/limits.h"
+#include "kms/server/peer_network.h"
 
 namespace kms::server {
 namespace {
@@ -27,8 +28,7 @@ CertificateNames NamesOf(const grpc::AuthContext& auth) {
        auth.FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME)) {
     names.uris.emplace_back(uri.data(), uri.size());
   }
-  const auto common_names =
-      auth.FindPropertyValues(GRPC_X509_CN_PROPERTY_NAME);
+  const auto common_names = auth.FindPropertyValues(GRPC_X509_CN_PROPERTY_NAME);
   // With several, which one is meant would be anybody's guess.
   if (common_names.size() == 1) {
     names.common_name.assign(common_names[0].data(), common_names[0].size());
@@ -62,10 +62,9 @@ Caller CallerIdentity::Identify(const CertificateNames& names,
 }
 
 Caller CallerIdentity::Identify(const grpc::ServerContext& context) const {
-  const std::shared_ptr<const grpc::AuthContext> auth =
-      context.auth_context();
+  const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
   return Identify(auth == nullptr ? CertificateNames{} : NamesOf(*auth),
-                  context.peer());
+                  PeerNetwork(context.peer()));
 }
 
 }  // namespace kms::server

@@ -354,6 +354,9 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
                      "request_bytes", Need::kOptional,
                      values.Count(l.request_bytes, 64 * 1024, 4 * 1024 * 1024));
            }))
+      .Key("evidence_retention", Need::kOptional,
+           values.Duration(config.evidence_retention, absl::ZeroDuration(),
+                           absl::Hours(10 * 366 * 24)))
       .Key("challenge_ttl", Need::kOptional,
            values.Duration(config.challenge_ttl, absl::Seconds(10),
                            absl::Minutes(30)))

@@ -58,6 +58,8 @@ struct Config {
   std::string development_key_file;  // Only for SealKind::kDevelopment.
   std::vector<std::string> simulated_anchors;
   Limits limits;
+  // How long judged Evidence is kept, encrypted, for auditors; zero: not.
+  absl::Duration evidence_retention = absl::Hours(720);
   absl::Duration challenge_ttl = absl::Minutes(5);
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;  // Empty: standard error.

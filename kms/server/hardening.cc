@@ -37,9 +37,8 @@ absl::Status HardenProcess() {
 absl::Status CheckLockedMemory() {
   // Trying is the only honest question: CAP_IPC_LOCK, user namespaces and what
   // is locked already all change the answer of getrlimit.
-  void* const probe =
-      mmap(nullptr, kLockedBytesMin, PROT_READ | PROT_WRITE,
-           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const probe = mmap(nullptr, kLockedBytesMin, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (probe == MAP_FAILED) {
     return absl::UnavailableError("mmap: no memory");
   }
