@@ -37,4 +37,17 @@ absl::StatusOr<std::shared_ptr<const Instance>> BeginAdminCall(
   return command;
 }
 
+absl::StatusOr<storage::Applied> Propose(
+    const Instance& instance, const ::storage::v1::Command& command) {
+  absl::StatusOr<storage::Applied> applied = instance.replica->Propose(
+      command, instance.clock.Now() + kProposeTimeout);
+  if (absl::IsDeadlineExceeded(applied.status())) {
+    return Refuse(v1::LOG_UNAVAILABLE,
+                  "log: no answer in time; the change may still be made, look "
+                  "before repeating it");
+  }
+  if (applied.ok()) KMS_RETURN_IF_ERROR(applied->effect.status());
+  return applied;
+}
+
 }  // namespace kms

@@ -37,13 +37,14 @@ inline constexpr size_t kEnvelopeOverhead = 1 + 4 + 24 + 16;
 
 class Envelope {
  public:
-  // kInternal: the cipher could not be set up.
+  // kResourceExhausted: no locked memory left for the ciphers' keys.
   static absl::StatusOr<std::unique_ptr<Envelope>> Create(
       std::shared_ptr<const Keyring> keyring);
   ~Envelope();
 
   // Encrypts under the primary version of `kind`, kStorage or kLog.
   // kInvalidArgument: another kind; those keys do not encrypt.
+  // kResourceExhausted: no locked memory left.
   absl::StatusOr<std::string> Seal(KeyKind kind, BytesView plaintext,
                                    BytesView aad) const;
   absl::StatusOr<std::string> SealSecret(KeyKind kind, const Secret& plaintext,
@@ -67,7 +68,6 @@ class Envelope {
 
  private:
   struct Prepared;  // A keyring and its ciphers, ready for use; never changed.
-  class Header;
 
   explicit Envelope(std::shared_ptr<const Prepared> prepared);
   static absl::StatusOr<std::shared_ptr<const Prepared>> Prepare(
@@ -78,8 +78,8 @@ class Envelope {
   std::shared_ptr<const Prepared> prepared_ ABSL_GUARDED_BY(mutex_);
 };
 
-// The key version that `sealed` names, without checking anything else.
-// kDataLoss: too short, or an unknown format.
+// The key version that `sealed` names; it is not authenticated by this.
+// kDataLoss: too short to be an envelope, an unknown format, or version 0.
 absl::StatusOr<uint32_t> EnvelopeKeyVersion(BytesView sealed);
 
 // Associated data of a stored row: its namespace, its family ("key", "policy")

@@ -104,6 +104,7 @@ absl::StatusOr<Keyring> DecodeKeyring(const Secret& encoded);
 
 // The keyring encrypted with XAES-256-GCM under the root key (32 bytes) for
 // the place that `aad` names:  sealed = %x01 nonce[24] ciphertext tag[16].
+// kInvalidArgument: `root` is not 32 bytes.
 absl::StatusOr<std::string> SealKeyring(const Secret& root,
                                         const Keyring& keyring, BytesView aad);
 // kDataLoss: wrong root or place, or changed bytes; which cannot be told.

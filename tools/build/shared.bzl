@@ -6,7 +6,7 @@ empty and @shared//:present is a file that says so.
 """
 
 def _impl(ctx):
-    root = ctx.path(Label("@kms//:WORKSPACE")).dirname
+    root = ctx.path(Label("@kms//:WORKSPACE")).realpath.dirname
     shared = root.dirname.get_child("shared")
     groups = ["evidence", "vectors"]
     build = ['package(default_visibility = ["//visibility:public"])']

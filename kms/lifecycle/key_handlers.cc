@@ -1,0 +1,291 @@
+#include "kms/lifecycle/key_handlers.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "kms/base/bytes.h"
+#include "kms/base/names.h"
+#include "kms/base/refusal.h"
+#include "kms/base/secret.h"
+#include "kms/base/status.h"
+#include "kms/crypto/random.h"
+#include "kms/instance/admin_call.h"
+#include "kms/lifecycle/key_material.h"
+#include "kms/lifecycle/key_messages.h"
+#include "kms/lifecycle/new_material.h"
+#include "storage/state/state_view.h"
+
+namespace kms::lifecycle {
+namespace {
+
+using ::storage::v1::Command;
+using ::storage::v1::KeyRecord;
+
+// Rotations by others that one open-ended RotateKey tries to get ahead of.
+constexpr int kRotateTries = 4;
+
+// Keys read at a time from the state.
+constexpr size_t kKeysPerRead = 100;
+
+// A key as a request names it.
+struct KeyName {
+  absl::string_view name_space;  // Resolved.
+  absl::string_view name;
+};
+
+absl::StatusOr<KeyName> ResolveKeyName(absl::string_view name_space,
+                                       absl::string_view name) {
+  KeyName key;
+  KMS_ASSIGN_OR_RETURN(key.name_space, ResolveNamespace(name_space));
+  KMS_RETURN_IF_ERROR(CheckKeyName(name));
+  key.name = name;
+  return key;
+}
+
+// A key may name no policy: then it releases nothing.
+absl::Status CheckOptionalPolicy(absl::string_view policy) {
+  return policy.empty() ? absl::OkStatus() : CheckPolicyName(policy);
+}
+
+absl::StatusOr<std::string> Seal(const Instance& instance,
+                                 absl::string_view name_space,
+                                 absl::string_view key_id, uint32_t version,
+                                 const Secret& material) {
+  return SealKeyMaterial(*instance.envelope, {name_space, key_id, version},
+                         material);
+}
+
+// What a change answers with: the key as it is after it.
+absl::StatusOr<v1::Key> ReadKey(const Instance& instance,
+                                absl::string_view name_space,
+                                absl::string_view key_id) {
+  KMS_ASSIGN_OR_RETURN(
+      const KeyRecord key,
+      instance.replica->View()->GetKeyById(name_space, key_id));
+  return ToKey(key);
+}
+
+absl::StatusOr<v1::Key> ProposeForKey(const Instance& instance,
+                                      const Command& command,
+                                      absl::string_view key_id) {
+  KMS_RETURN_IF_ERROR(Propose(instance, command).status());
+  return ReadKey(instance, command.namespace_(), key_id);
+}
+
+absl::Status CheckPageSize(uint32_t page_size) {
+  if (page_size > kPageSizeMax) {
+    return Refuse(v1::REQUEST_TOO_LARGE,
+                  absl::StrCat("page size: ", page_size, ", want at most ",
+                               kPageSizeMax));
+  }
+  return absl::OkStatus();
+}
+
+// A page token is the id of the last key that was read, in hex. It grants
+// nothing: whoever makes one up reads on from there.
+absl::StatusOr<std::string> ParsePageToken(const std::string& token) {
+  if (token.empty()) return std::string();
+  const absl::StatusOr<std::string> id =
+      token.size() == 2 * kKeyIdSize ? Unhex(token) : std::string();
+  // Only the spelling that ListKeys writes.
+  if (!id.ok() || Hex(*id) != token) {
+    return Refuse(v1::REQUEST_MALFORMED,
+                  "page token: not one of ours, want the previous page's");
+  }
+  return *id;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Key> KeyHandlers::CreateKey(
+    const Caller& caller, const v1::CreateKeyRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const KeyName key,
+                       ResolveKeyName(request.namespace_(), request.name()));
+  KMS_RETURN_IF_ERROR(CheckOptionalPolicy(request.policy()));
+  if (request.description().size() > kDescriptionSizeMax) {
+    return Refuse(v1::REQUEST_TOO_LARGE,
+                  absl::StrCat("description: ", request.description().size(),
+                               " bytes, want at most ", kDescriptionSizeMax));
+  }
+  KMS_RETURN_IF_ERROR(CheckNewMaterial(request.material()));
+  // Apply decides; looking first keeps a one-time import key from being spent
+  // on a name that is taken.
+  const absl::Status taken =
+      instance->replica->View()->GetKey(key.name_space, key.name).status();
+  if (taken.ok()) {
+    return Refuse(v1::ALREADY_EXISTS, "key: the name is taken");
+  }
+  if (!absl::IsNotFound(taken)) return taken;
+
+  const std::string key_id = crypto::RandomString(kKeyIdSize);
+  KMS_ASSIGN_OR_RETURN(const Secret material,
+                       MakeNewMaterial(instance, import_keys_, key.name_space,
+                                       key.name, request.material()));
+  Command command = NewCommand(*instance, caller, key.name_space);
+  ::storage::v1::CreateKey& op = *command.mutable_create_key();
+  op.set_key_id(key_id);
+  op.set_name(request.name());
+  op.set_policy(request.policy());
+  op.set_description(request.description());
+  KMS_ASSIGN_OR_RETURN(*op.mutable_material()->mutable_wrapped(),
+                       Seal(*instance, key.name_space, key_id, 1, material));
+  return ProposeForKey(*instance, command, key_id);
+}
+
+absl::StatusOr<v1::Key> KeyHandlers::GetKey(
+    const Caller& caller, const v1::GetKeyRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const KeyName key,
+                       ResolveKeyName(request.namespace_(), request.name()));
+  KMS_ASSIGN_OR_RETURN(
+      const KeyRecord record,
+      instance->replica->View()->GetKey(key.name_space, key.name));
+  return ToKey(record);
+}
+
+absl::StatusOr<v1::ListKeysResponse> KeyHandlers::ListKeys(
+    const Caller& caller, const v1::ListKeysRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const absl::string_view name_space,
+                       ResolveNamespace(request.namespace_()));
+  // The beginning of a name is a name.
+  if (!request.prefix().empty()) {
+    KMS_RETURN_IF_ERROR(CheckKeyName(request.prefix()));
+  }
+  KMS_RETURN_IF_ERROR(CheckPageSize(request.page_size()));
+  KMS_ASSIGN_OR_RETURN(std::string after_id,
+                       ParsePageToken(request.page_token()));
+
+  const size_t page_size =
+      request.page_size() == 0 ? kPageSizeDefault : request.page_size();
+  const auto view = instance->replica->View();
+  v1::ListKeysResponse response;
+  size_t bytes = 0;
+  for (size_t scanned = 0; scanned < kKeysScannedMax;) {
+    KMS_ASSIGN_OR_RETURN(const std::vector<KeyRecord> keys,
+                         view->ListKeys(name_space, after_id, kKeysPerRead));
+    for (const KeyRecord& listed : keys) {
+      after_id = listed.key_id();
+      ++scanned;
+      if (!absl::StartsWith(listed.name(), request.prefix())) continue;
+      // Read again for its count of releases, which a listing leaves out.
+      KMS_ASSIGN_OR_RETURN(const KeyRecord record,
+                           view->GetKeyById(name_space, listed.key_id()));
+      *response.add_keys() = ToKey(record);
+      bytes += response.keys(response.keys_size() - 1).ByteSizeLong();
+      if (static_cast<size_t>(response.keys_size()) == page_size ||
+          bytes >= kPageBytesMax) {
+        response.set_next_page_token(Hex(after_id));
+        return response;
+      }
+    }
+    if (keys.size() < kKeysPerRead) return response;  // The last page.
+  }
+  response.set_next_page_token(Hex(after_id));
+  return response;
+}
+
+absl::StatusOr<v1::Key> KeyHandlers::RotateKey(
+    const Caller& caller, const v1::RotateKeyRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const KeyName key,
+                       ResolveKeyName(request.namespace_(), request.name()));
+  KMS_RETURN_IF_ERROR(CheckNewMaterial(request.material()));
+
+  Secret material;  // Made once: an import opens once.
+  for (int tries = 1;; ++tries) {
+    KMS_ASSIGN_OR_RETURN(
+        const KeyRecord record,
+        instance->replica->View()->GetKey(key.name_space, key.name));
+    if (request.expected_primary() != 0 &&
+        request.expected_primary() != record.primary_version()) {
+      return Refuse(v1::VERSION_CONFLICT,
+                    absl::StrCat("key: primary version ",
+                                 record.primary_version(), ", want ",
+                                 request.expected_primary()));
+    }
+    if (material.empty()) {
+      KMS_ASSIGN_OR_RETURN(material,
+                           MakeNewMaterial(instance, import_keys_,
+                                           key.name_space, key.name,
+                                           request.material()));
+    }
+    // The material is bound to the version that it becomes; Apply refuses it
+    // if it would become another.
+    const uint32_t version = record.last_version() + 1;
+    Command command = NewCommand(*instance, caller, key.name_space);
+    ::storage::v1::RotateKey& op = *command.mutable_rotate_key();
+    op.set_key_id(record.key_id());
+    op.set_expected_primary(record.primary_version());
+    op.set_version(version);
+    KMS_ASSIGN_OR_RETURN(*op.mutable_material()->mutable_wrapped(),
+                         Seal(*instance, key.name_space, record.key_id(),
+                              version, material));
+    absl::StatusOr<v1::Key> rotated =
+        ProposeForKey(*instance, command, record.key_id());
+    const bool outrun = RefusalOf(rotated.status()) == v1::VERSION_CONFLICT &&
+                        request.expected_primary() == 0;
+    if (!outrun || tries == kRotateTries) return rotated;
+  }
+}
+
+absl::StatusOr<v1::Key> KeyHandlers::SetKeyVersionState(
+    const Caller& caller, const v1::SetKeyVersionStateRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const KeyName key,
+                       ResolveKeyName(request.namespace_(), request.name()));
+  if (request.version() == 0) {
+    return Refuse(v1::REQUEST_MALFORMED,
+                  "key version: 0, want a version: they count from 1");
+  }
+  KMS_ASSIGN_OR_RETURN(const ::storage::v1::KeyVersionState state,
+                       ToKeyVersionState(request.state()));
+  KMS_ASSIGN_OR_RETURN(
+      const KeyRecord record,
+      instance->replica->View()->GetKey(key.name_space, key.name));
+  Command command = NewCommand(*instance, caller, key.name_space);
+  ::storage::v1::SetKeyVersionState& op =
+      *command.mutable_set_key_version_state();
+  op.set_key_id(record.key_id());
+  op.set_version(request.version());
+  op.set_state(state);
+  return ProposeForKey(*instance, command, record.key_id());
+}
+
+absl::StatusOr<v1::Key> KeyHandlers::SetKeyPolicy(
+    const Caller& caller, const v1::SetKeyPolicyRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const KeyName key,
+                       ResolveKeyName(request.namespace_(), request.name()));
+  KMS_RETURN_IF_ERROR(CheckOptionalPolicy(request.policy()));
+  KMS_ASSIGN_OR_RETURN(
+      const KeyRecord record,
+      instance->replica->View()->GetKey(key.name_space, key.name));
+  Command command = NewCommand(*instance, caller, key.name_space);
+  ::storage::v1::SetKeyPolicy& op = *command.mutable_set_key_policy();
+  op.set_key_id(record.key_id());
+  op.set_policy(request.policy());
+  return ProposeForKey(*instance, command, record.key_id());
+}
+
+absl::StatusOr<v1::ImportKey> KeyHandlers::GetImportKey(
+    const Caller& caller, const v1::GetImportKeyRequest&) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  return import_keys_.Make(instance);
+}
+
+}  // namespace kms::lifecycle

@@ -1,0 +1,86 @@
+// KeyService (proto/kms/v1/keys.proto) without gRPC: the life of a key from
+// its making to the destruction of its versions, for administrators. Key
+// material goes in here and never out; kms/release is the way out.
+//
+// Every call checks names and bounds before it looks at anything, and refuses
+// with
+//   SEALED                  the instance is sealed
+//   ADMINISTRATOR_REQUIRED  the caller is not an administrator
+//   REQUEST_MALFORMED       a name is not one (kms/base/names.h)
+//   REQUEST_TOO_LARGE       a name or another field is over its bound
+// Every change proposes one command, and besides refuses with
+//   LOG_UNAVAILABLE         it could not be ordered, or nobody knows whether
+//   LIMIT_REACHED           a limit of the state; the message names it
+// and every call passes on DATA_LOSS: a stored row does not authenticate.
+// Thread-safe.
+#ifndef KMS_LIFECYCLE_KEY_HANDLERS_H_
+#define KMS_LIFECYCLE_KEY_HANDLERS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "kms/base/caller.h"
+#include "kms/instance/instance.h"
+#include "kms/lifecycle/import_keys.h"
+#include "proto/kms/v1/keys.pb.h"
+
+namespace kms::lifecycle {
+
+inline constexpr size_t kDescriptionSizeMax = 1024;  // Bytes.
+inline constexpr uint32_t kPageSizeDefault = 100;
+inline constexpr uint32_t kPageSizeMax = 1000;
+// Keys read for one page, so that a rare prefix among a million keys cannot
+// hold a thread for long: the page then ends early, with a token.
+inline constexpr size_t kKeysScannedMax = 10000;
+// A page also ends before its keys take more: a gRPC message is 4 MiB.
+inline constexpr size_t kPageBytesMax = size_t{3} << 20;
+
+class KeyHandlers {
+ public:
+  // `holder` outlives the handlers.
+  explicit KeyHandlers(const InstanceHolder& holder) : holder_(holder) {}
+
+  // ALREADY_EXISTS: the name is taken. NOT_FOUND: no such policy, or no such
+  // import key. REQUEST_MALFORMED: CheckNewMaterial, MakeNewMaterial.
+  absl::StatusOr<v1::Key> CreateKey(const Caller& caller,
+                                    const v1::CreateKeyRequest& request) const;
+
+  // NOT_FOUND: no such key.
+  absl::StatusOr<v1::Key> GetKey(const Caller& caller,
+                                 const v1::GetKeyRequest& request) const;
+
+  // In the order of the keys' random ids. A page may be short, even empty,
+  // and still have a next one.
+  // REQUEST_MALFORMED: `page_token` is not one that this call makes.
+  absl::StatusOr<v1::ListKeysResponse> ListKeys(
+      const Caller& caller, const v1::ListKeysRequest& request) const;
+
+  // NOT_FOUND: no such key, or no such import key.
+  // VERSION_CONFLICT: expected_primary is not the primary version; or, if it
+  // was left open, others rotated the key faster than this call could.
+  absl::StatusOr<v1::Key> RotateKey(const Caller& caller,
+                                    const v1::RotateKeyRequest& request) const;
+
+  // REQUEST_MALFORMED: version 0, or not a state. NOT_FOUND: no such key or
+  // version. VERSION_DESTROYED: it is gone, for ever.
+  absl::StatusOr<v1::Key> SetKeyVersionState(
+      const Caller& caller, const v1::SetKeyVersionStateRequest& request) const;
+
+  // An empty policy ends all releases of the key.
+  // NOT_FOUND: no such key or policy.
+  absl::StatusOr<v1::Key> SetKeyPolicy(
+      const Caller& caller, const v1::SetKeyPolicyRequest& request) const;
+
+  // LIMIT_REACHED: see ImportKeys::Make.
+  absl::StatusOr<v1::ImportKey> GetImportKey(
+      const Caller& caller, const v1::GetImportKeyRequest& request) const;
+
+ private:
+  const InstanceHolder& holder_;
+  mutable ImportKeys import_keys_;  // Thread-safe.
+};
+
+}  // namespace kms::lifecycle
+
+#endif  // KMS_LIFECYCLE_KEY_HANDLERS_H_

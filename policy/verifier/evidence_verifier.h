@@ -1,0 +1,50 @@
+// What a verifier of one type of Evidence is given, and gives.
+// Implementations are thread-safe, pure functions of their arguments: no I/O,
+// no clock, no state but what the caller's cache holds.
+#ifndef POLICY_VERIFIER_EVIDENCE_VERIFIER_H_
+#define POLICY_VERIFIER_EVIDENCE_VERIFIER_H_
+
+#include <cstddef>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "kms/crypto/x509/chain_cache.h"
+#include "policy/verifier/anchors.h"
+#include "proto/kms/v1/claims.pb.h"
+#include "proto/kms/v1/evidence.pb.h"
+
+namespace kms::policy {
+
+// References outlive the call.
+struct VerifyInputs {
+  // When certificates, CRLs and collateral must be in force.
+  absl::Time now;
+  const TrustAnchors& anchors;
+  // Endorsements that the verifier's side keeps, beside those that come with
+  // the Evidence: certificates and CRLs, which prove themselves.
+  absl::Span<const v1::EvidenceFile> collateral = {};
+  // May be null.
+  x509::ChainCache* chain_cache = nullptr;
+};
+
+class EvidenceVerifier {
+ public:
+  virtual ~EvidenceVerifier() = default;
+
+  virtual v1::EvidenceType type() const = 0;
+
+  // How many bytes of report data the caller must compare with what it wants
+  // bound; all the rest must be zero. At least 32.
+  virtual size_t bound_bytes() const = 0;
+
+  // `evidence` is of type(), within verifier.h's bounds and with one
+  // file of role "evidence". Claims with everything but the binding verified,
+  // or a refusal (refusal.proto, 20 to 46).
+  virtual absl::StatusOr<v1::Claims> Verify(
+      const v1::Evidence& evidence, const VerifyInputs& inputs) const = 0;
+};
+
+}  // namespace kms::policy
+
+#endif  // POLICY_VERIFIER_EVIDENCE_VERIFIER_H_

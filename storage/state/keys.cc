@@ -1,0 +1,183 @@
+// CreateKey, RotateKey, SetKeyVersionState, SetKeyPolicy.
+#include "absl/strings/str_cat.h"
+#include "storage/state/apply_context.h"
+#include "storage/state/limits.h"
+
+namespace kms::storage {
+namespace {
+
+using ::storage::v1::KeyRecord;
+using ::storage::v1::KeyVersionRecord;
+
+bool ValidMaterial(const ::storage::v1::KeyMaterial& material) {
+  return !material.wrapped().empty() &&
+         material.wrapped().size() <= kMaterialBytesMax;
+}
+
+// Whether `policy` is one of the command's namespace.
+absl::StatusOr<bool> HasPolicy(ApplyContext& context,
+                               absl::string_view policy) {
+  KMS_ASSIGN_OR_RETURN(
+      const auto value,
+      context.rows.Get(
+          context.names.Policy(context.command->namespace_(), policy)));
+  return value.has_value();
+}
+
+// Adds the next version to `key` and makes it primary; `key` is not stored.
+absl::Status AddVersion(ApplyContext& context, KeyRecord& key,
+                        const ::storage::v1::KeyMaterial& material) {
+  const uint32_t version = key.last_version() + 1;
+  key.set_last_version(version);
+  key.set_primary_version(version);
+  auto& info = *key.add_versions();
+  info.set_version(version);
+  info.set_state(::storage::v1::ENABLED);
+  info.set_created_us(context.log_time_us());
+  KeyVersionRecord record;
+  *record.mutable_material() = material;
+  return context.rows.PutRecord(
+      KeyVersionRow(context.namespace_tag, key.key_id(), version), record);
+}
+
+absl::Status StoreKey(ApplyContext& context, const KeyRecord& key) {
+  return context.rows.PutRecord(KeyRow(context.namespace_tag, key.key_id()),
+                                key);
+}
+
+absl::string_view StateName(::storage::v1::KeyVersionState state) {
+  switch (state) {
+    case ::storage::v1::ENABLED:
+      return "enabled";
+    case ::storage::v1::DISABLED:
+      return "disabled";
+    default:
+      return "destroyed";
+  }
+}
+
+Effect NoKey() { return Refused(v1::NOT_FOUND, "key: no such key"); }
+
+}  // namespace
+
+absl::StatusOr<Effect> ApplyCreateKey(ApplyContext& context,
+                                      const ::storage::v1::CreateKey& op) {
+  if (op.key_id().size() != kIdBytes || !ValidName(op.name(), kKeyNameBytesMax) ||
+      op.description().size() > kDescriptionBytesMax ||
+      !ValidMaterial(op.material())) {
+    return Refused(v1::REQUEST_MALFORMED,
+                   "key: bad id, name, description or material");
+  }
+  const RowKey name_row =
+      context.names.KeyName(context.command->namespace_(), op.name());
+  KMS_ASSIGN_OR_RETURN(const auto same_name, context.rows.Get(name_row));
+  KMS_ASSIGN_OR_RETURN(const auto same_id, FindKey(context, op.key_id()));
+  if (same_name.has_value() || same_id.has_value()) {
+    return Refused(v1::ALREADY_EXISTS, "key: the name or id is taken");
+  }
+  if (!op.policy().empty()) {
+    KMS_ASSIGN_OR_RETURN(const bool found, HasPolicy(context, op.policy()));
+    if (!found) return Refused(v1::NOT_FOUND, "key: no such policy");
+  }
+  KeyRecord key;
+  key.set_key_id(op.key_id());
+  key.set_namespace_(context.command->namespace_());
+  key.set_name(op.name());
+  key.set_policy(op.policy());
+  key.set_description(op.description());
+  key.set_created_us(context.log_time_us());
+  KMS_RETURN_IF_ERROR(AddVersion(context, key, op.material()));
+  KMS_RETURN_IF_ERROR(StoreKey(context, key));
+  ::storage::v1::KeyNameRecord name;
+  name.set_key_id(op.key_id());
+  KMS_RETURN_IF_ERROR(context.rows.PutRecord(name_row, name));
+
+  v1::AuditEntry entry;
+  entry.mutable_key_created()->set_key_id(op.key_id());
+  entry.mutable_key_created()->set_policy(op.policy());
+  KMS_ASSIGN_OR_RETURN(Effect effect, Done(context, std::move(entry)));
+  effect.version = 1;
+  return effect;
+}
+
+absl::StatusOr<Effect> ApplyRotateKey(ApplyContext& context,
+                                      const ::storage::v1::RotateKey& op) {
+  KMS_ASSIGN_OR_RETURN(auto key, FindKey(context, op.key_id()));
+  if (!key.has_value()) return NoKey();
+  if (!ValidMaterial(op.material())) {
+    return Refused(v1::REQUEST_MALFORMED, "key version: bad material");
+  }
+  if (op.expected_primary() != key->primary_version() ||
+      op.version() != key->last_version() + 1) {
+    return Refused(
+        v1::VERSION_CONFLICT,
+        absl::StrCat("key: primary version ", key->primary_version(), " of ",
+                     key->last_version(), ", want ", op.expected_primary()));
+  }
+  if (key->versions_size() >= static_cast<int>(kKeyVersionsPerKeyMax)) {
+    return Refused(v1::LIMIT_REACHED,
+                   absl::StrCat("key: ", kKeyVersionsPerKeyMax, " versions"));
+  }
+  KMS_RETURN_IF_ERROR(AddVersion(context, *key, op.material()));
+  KMS_RETURN_IF_ERROR(StoreKey(context, *key));
+
+  v1::AuditEntry entry;
+  entry.mutable_key_rotated()->set_key_id(op.key_id());
+  entry.mutable_key_rotated()->set_version(op.version());
+  KMS_ASSIGN_OR_RETURN(Effect effect, Done(context, std::move(entry)));
+  effect.version = op.version();
+  return effect;
+}
+
+absl::StatusOr<Effect> ApplySetKeyVersionState(
+    ApplyContext& context, const ::storage::v1::SetKeyVersionState& op) {
+  KMS_ASSIGN_OR_RETURN(auto key, FindKey(context, op.key_id()));
+  if (!key.has_value()) return NoKey();
+  if (op.version() < 1 || op.version() > key->last_version()) {
+    return Refused(v1::NOT_FOUND, "key: no such version");
+  }
+  if (op.state() == ::storage::v1::KEY_VERSION_STATE_UNSPECIFIED) {
+    return Refused(v1::REQUEST_MALFORMED, "key version: no state");
+  }
+  // Versions are dense and ascending.
+  auto& info = *key->mutable_versions(static_cast<int>(op.version()) - 1);
+  if (info.state() == ::storage::v1::DESTROYED) {
+    return Refused(v1::VERSION_DESTROYED, "key version: destroyed");
+  }
+  info.set_state(op.state());
+  if (op.state() == ::storage::v1::DESTROYED) {
+    KMS_RETURN_IF_ERROR(context.rows.PutRecord(
+        KeyVersionRow(context.namespace_tag, op.key_id(), op.version()),
+        KeyVersionRecord()));
+    if (key->primary_version() == op.version()) key->set_primary_version(0);
+  }
+  KMS_RETURN_IF_ERROR(StoreKey(context, *key));
+
+  v1::AuditEntry entry;
+  auto& event = *entry.mutable_key_version_state_set();
+  event.set_key_id(op.key_id());
+  event.set_version(op.version());
+  event.set_state(std::string(StateName(op.state())));
+  return Done(context, std::move(entry));
+}
+
+absl::StatusOr<Effect> ApplySetKeyPolicy(
+    ApplyContext& context, const ::storage::v1::SetKeyPolicy& op) {
+  KMS_ASSIGN_OR_RETURN(auto key, FindKey(context, op.key_id()));
+  if (!key.has_value()) return NoKey();
+  if (!op.policy().empty()) {
+    KMS_ASSIGN_OR_RETURN(const bool found, HasPolicy(context, op.policy()));
+    if (!found) return Refused(v1::NOT_FOUND, "key: no such policy");
+  }
+  key->set_policy(op.policy());
+  KMS_RETURN_IF_ERROR(StoreKey(context, *key));
+  context.header.set_appraisal_generation(
+      context.header.appraisal_generation() + 1);
+
+  v1::AuditEntry entry;
+  entry.mutable_key_policy_set()->set_key_id(op.key_id());
+  entry.mutable_key_policy_set()->set_policy(op.policy());
+  return Done(context, std::move(entry));
+}
+
+}  // namespace kms::storage

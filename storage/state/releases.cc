@@ -1,0 +1,248 @@
+// Release: everything that was judged is checked again here, where it is
+// ordered. Sources: architecture.md, "The release, step by step", 6; review.md
+// 11, 15, 16, 38.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "storage/state/apply_context.h"
+#include "storage/state/limits.h"
+
+namespace kms::storage {
+namespace {
+
+using ::storage::v1::KeyRecord;
+using ::storage::v1::PolicyVersionRecord;
+using ::storage::v1::QuotaRecord;
+using ::storage::v1::Release;
+using ::storage::v1::SpentChallengeRecord;
+
+bool WellFormed(const Release& op, int64_t proposer_clock_us) {
+  return op.key_id().size() == kIdBytes && op.version() >= 1 &&
+         !op.policy().empty() && op.policy().size() <= kPolicyNameBytesMax &&
+         op.challenge_hash().size() == kSha256Bytes &&
+         op.transcript_digest().size() == kTranscriptBytes &&
+         op.evidence_digest().size() == kSha256Bytes &&
+         op.claims_digest().size() == kSha256Bytes &&
+         op.recipient_thumbprint().size() == kSha256Bytes &&
+         op.challenge_expires_us() > 0 &&
+         // Else its spent row would stay for as long as it says.
+         op.challenge_expires_us() <=
+             proposer_clock_us + kChallengeLifetimeUsMax;
+}
+
+Effect CheckVersion(const KeyRecord& key, uint32_t version) {
+  if (version > key.last_version()) {
+    return Refused(v1::NOT_FOUND, "key: no such version");
+  }
+  switch (key.versions(static_cast<int>(version) - 1).state()) {
+    case ::storage::v1::ENABLED:
+      return Effect();
+    case ::storage::v1::DISABLED:
+      return Refused(v1::VERSION_DISABLED, "key version: disabled");
+    default:
+      return Refused(v1::VERSION_DESTROYED, "key version: destroyed");
+  }
+}
+
+// The policy that judged must be the one that would judge now.
+Effect CheckAppraisal(const ApplyContext& context, const Release& op,
+                      const KeyRecord& key, uint32_t latest_policy_version) {
+  if (key.policy() != op.policy() ||
+      latest_policy_version != op.policy_version() ||
+      context.header.appraisal_generation() != op.appraisal_generation()) {
+    return Refused(v1::APPRAISAL_STALE,
+                   "release: policy inputs moved since it was judged");
+  }
+  return Effect();
+}
+
+Effect CheckValidity(const ApplyContext& context,
+                     const ::storage::v1::PolicyTerms& terms) {
+  const int64_t now = context.log_time_us();
+  if (now < terms.valid_from_us() ||
+      (terms.valid_until_us() != 0 && now >= terms.valid_until_us())) {
+    return Refused(v1::POLICY_DENIED, "policy: not valid at this time");
+  }
+  return Effect();
+}
+
+// An effect that is ok: the challenge is fresh, or spent by this transcript.
+Effect CheckChallenge(const ApplyContext& context, const Release& op,
+                      const std::optional<SpentChallengeRecord>& spent) {
+  if (context.log_time_us() > op.challenge_expires_us()) {
+    return Refused(v1::CHALLENGE_EXPIRED, "challenge: expired by log time");
+  }
+  if (spent.has_value() &&
+      (spent->transcript_digest() != op.transcript_digest() ||
+       spent->key_id() != op.key_id() || spent->version() != op.version())) {
+    return Refused(v1::CHALLENGE_SPENT, "challenge: spent by another request");
+  }
+  if (!spent.has_value() &&
+      context.header.spent_challenges() >= kSpentChallengesMax) {
+    return Refused(v1::LIMIT_REACHED,
+                   absl::StrCat("release: ", kSpentChallengesMax,
+                                " challenges are spent and not yet expired"));
+  }
+  return Effect();
+}
+
+// Draws one release from the window of log time, or refuses.
+absl::StatusOr<Effect> DrawQuota(ApplyContext& context, const Release& op,
+                                 const ::storage::v1::PolicyTerms& terms) {
+  if (terms.quota_count() == 0) return Effect();
+  const RowKey row = context.names.Quota(context.command->namespace_(),
+                                         op.key_id(), op.policy());
+  KMS_ASSIGN_OR_RETURN(const auto stored,
+                       context.rows.GetRecord<QuotaRecord>(row));
+  QuotaRecord quota = stored.value_or(QuotaRecord());
+  const int64_t now = context.log_time_us();
+  if (!stored.has_value() ||
+      now >= quota.window_start_us() + terms.quota_window_us()) {
+    quota.set_window_start_us(now);
+    quota.set_drawn(0);
+  }
+  if (quota.drawn() >= terms.quota_count()) {
+    return Refused(v1::QUOTA_EXHAUSTED,
+                   absl::StrCat("quota: ", terms.quota_count(),
+                                " releases of this window are drawn"));
+  }
+  quota.set_drawn(quota.drawn() + 1);
+  KMS_RETURN_IF_ERROR(context.rows.PutRecord(row, quota));
+  return Effect();
+}
+
+absl::Status CountRelease(ApplyContext& context, const Release& op) {
+  const RowKey row =
+      ReleaseCountRow(context.namespace_tag, op.key_id(), op.version());
+  KMS_ASSIGN_OR_RETURN(
+      const auto stored,
+      context.rows.GetRecord<::storage::v1::ReleaseCountRecord>(row));
+  auto count = stored.value_or(::storage::v1::ReleaseCountRecord());
+  count.set_releases(count.releases() + 1);
+  return context.rows.PutRecord(row, count);
+}
+
+absl::Status Spend(ApplyContext& context, const Release& op, uint64_t leaf) {
+  SpentChallengeRecord spent;
+  spent.set_transcript_digest(op.transcript_digest());
+  spent.set_expires_us(op.challenge_expires_us());
+  spent.set_leaf(leaf);
+  spent.set_key_id(op.key_id());
+  spent.set_version(op.version());
+  KMS_RETURN_IF_ERROR(
+      context.rows.PutRecord(SpentRow(op.challenge_hash()), spent));
+  KMS_RETURN_IF_ERROR(context.rows.Put(
+      SpentExpiryRow(op.challenge_expires_us(), op.challenge_hash()), ""));
+  context.header.set_spent_challenges(context.header.spent_challenges() + 1);
+  return absl::OkStatus();
+}
+
+// A refused release whose refusal has a leaf. APPRAISAL_STALE has none: it is
+// judged again, and that verdict is recorded. REQUEST_MALFORMED has none
+// either: it did not come from a verification.
+absl::StatusOr<Effect> RefuseWithLeaf(ApplyContext& context, const Release& op,
+                                      Effect effect) {
+  if (effect.refusal == v1::APPRAISAL_STALE) return effect;
+  v1::Refused refused;
+  refused.set_key_id(op.key_id());
+  refused.set_code(effect.refusal);
+  refused.set_policy(op.policy());
+  refused.set_policy_version(op.policy_version());
+  refused.set_challenge_hash(op.challenge_hash());
+  refused.set_evidence_digest(op.evidence_digest());
+  refused.set_claims_digest(op.claims_digest());
+  KMS_RETURN_IF_ERROR(
+      AddRefusalLeaf(context, op.key_id(), std::move(refused), effect));
+  return effect;
+}
+
+v1::AuditEntry ReleasedEntry(const Release& op) {
+  v1::AuditEntry entry;
+  auto& event = *entry.mutable_released();
+  event.set_key_id(op.key_id());
+  event.set_version(op.version());
+  event.set_policy(op.policy());
+  event.set_policy_version(op.policy_version());
+  event.set_appraisal_generation(op.appraisal_generation());
+  event.set_challenge_hash(op.challenge_hash());
+  event.set_transcript_digest(op.transcript_digest());
+  event.set_evidence_digest(op.evidence_digest());
+  event.set_claims_digest(op.claims_digest());
+  event.set_recipient_thumbprint(op.recipient_thumbprint());
+  event.set_kem_id(op.kem_id());
+  return entry;
+}
+
+// What the rules say of a well-formed release of `key`, in this order: the
+// state of the key, then whether it was judged by what holds now, then the
+// challenge. `policy` is the latest version's record.
+Effect Judge(const ApplyContext& context, const Release& op,
+             const KeyRecord& key, uint32_t latest_policy_version,
+             const PolicyVersionRecord& policy,
+             const std::optional<SpentChallengeRecord>& spent) {
+  Effect effect = CheckVersion(key, op.version());
+  if (effect.ok()) {
+    effect = CheckAppraisal(context, op, key, latest_policy_version);
+  }
+  if (effect.ok()) effect = CheckValidity(context, policy.terms());
+  if (effect.ok()) effect = CheckChallenge(context, op, spent);
+  return effect;
+}
+
+}  // namespace
+
+absl::StatusOr<Effect> ApplyRelease(ApplyContext& context, const Release& op) {
+  if (!WellFormed(op, context.proposer_clock_us)) {
+    return Refused(v1::REQUEST_MALFORMED, "release: a field is ill-formed");
+  }
+  KMS_ASSIGN_OR_RETURN(const auto key, FindKey(context, op.key_id()));
+  if (!key.has_value()) return Refused(v1::NOT_FOUND, "key: no such key");
+  if (key->policy().empty()) {
+    return RefuseWithLeaf(context, op,
+                          Refused(v1::NO_POLICY, "key: names no policy"));
+  }
+  const std::string& name_space = context.command->namespace_();
+  KMS_ASSIGN_OR_RETURN(
+      const auto policy,
+      context.rows.GetRecord<::storage::v1::PolicyRecord>(
+          context.names.Policy(name_space, key->policy())));
+  if (!policy.has_value()) return RowLoss(Family::kPolicy, "is missing");
+  KMS_ASSIGN_OR_RETURN(
+      const auto policy_version,
+      context.rows.GetRecord<PolicyVersionRecord>(context.names.PolicyVersion(
+          name_space, key->policy(), policy->version())));
+  if (!policy_version.has_value()) {
+    return RowLoss(Family::kPolicyVersion, "is missing");
+  }
+  KMS_ASSIGN_OR_RETURN(const auto spent,
+                       context.rows.GetRecord<SpentChallengeRecord>(
+                           SpentRow(op.challenge_hash())));
+  const Effect verdict =
+      Judge(context, op, *key, policy->version(), *policy_version, spent);
+  if (!verdict.ok()) return RefuseWithLeaf(context, op, verdict);
+
+  if (!spent.has_value()) {
+    KMS_ASSIGN_OR_RETURN(const Effect drawn,
+                         DrawQuota(context, op, policy_version->terms()));
+    if (!drawn.ok()) return RefuseWithLeaf(context, op, drawn);
+    KMS_RETURN_IF_ERROR(CountRelease(context, op));
+  }
+  const int64_t lease_until_us =
+      context.log_time_us() + policy_version->terms().lease_us();
+  v1::AuditEntry entry = ReleasedEntry(op);
+  entry.mutable_released()->set_lease_until_us(lease_until_us);
+  if (spent.has_value()) {
+    entry.mutable_released()->set_repeat_of_plus_one(spent->leaf() + 1);
+  }
+  KMS_ASSIGN_OR_RETURN(Effect effect, Done(context, std::move(entry)));
+  effect.version = op.version();
+  effect.lease_until_us = lease_until_us;
+  if (spent.has_value()) {
+    effect.repeat_of = spent->leaf();
+  } else {
+    KMS_RETURN_IF_ERROR(Spend(context, op, *effect.leaf));
+  }
+  return effect;
+}
+
+}  // namespace kms::storage
