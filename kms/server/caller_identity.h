@@ -16,9 +16,9 @@ namespace kms::server {
 
 // What a verified client certificate says of its owner.
 struct CertificateNames {
-  bool verified = false;          // To the administrators' CA.
-  std::vector<std::string> uris;  // SAN URIs.
-  std::string common_name;
+  bool verified = false;               // To the administrators' CA.
+  std::vector<std::string> uris = {};  // SAN URIs.
+  std::string common_name = {};
 };
 
 class CallerIdentity {

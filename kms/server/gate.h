@@ -34,13 +34,19 @@ struct Rpc {
   bool counts_as_challenge;  // Draws on its caller's challenges a second.
 };
 
-// The usual three.
+// The usual kinds.
 constexpr Rpc AdministratorRpc(const char* name) {
   return {name, true, true, false};
+}
+constexpr Rpc StatusRpc(const char* name) {
+  return {name, false, false, false};
 }
 constexpr Rpc SealRpc(const char* name) { return {name, true, false, false}; }
 constexpr Rpc WorkloadRpc(const char* name) {
   return {name, false, true, false};
+}
+constexpr Rpc ChallengeRpc(const char* name) {
+  return {name, false, true, true};
 }
 
 // What a handler is told about the call it answers.
