@@ -24,8 +24,8 @@
 namespace kms::admin {
 
 // A compiled policy takes some ten times its document, which is at most
-// 64 KiB: at worst 640 MiB, in practice a few.
-inline constexpr size_t kPoliciesCachedMax = 1024;
+// 64 KiB: at worst 160 MiB, in practice a few.
+inline constexpr size_t kPoliciesCachedMax = 256;
 
 struct CachedPolicy {
   std::shared_ptr<const policy::CompiledPolicy> policy;  // Never null.

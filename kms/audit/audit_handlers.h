@@ -30,9 +30,8 @@ inline constexpr size_t kEntriesBytesMax = size_t{4} << 20;
 
 class AuditHandlers {
  public:
-  // Both outlive the handlers. `signer` is shared with kms/release.
-  AuditHandlers(const InstanceHolder& holder, const CheckpointSigner& signer)
-      : holder_(holder), signer_(signer) {}
+  // `holder` outlives the handlers.
+  explicit AuditHandlers(const InstanceHolder& holder) : holder_(holder) {}
 
   // DATA_LOSS: see CheckpointSigner::Sign.
   absl::StatusOr<v1::Checkpoint> GetCheckpoint(
@@ -58,7 +57,7 @@ class AuditHandlers {
 
  private:
   const InstanceHolder& holder_;
-  const CheckpointSigner& signer_;
+  CheckpointSigner signer_;
 };
 
 }  // namespace kms::audit

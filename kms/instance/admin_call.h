@@ -37,8 +37,8 @@ inline constexpr absl::Duration kProposeTimeout = absl::Seconds(10);
 // the state's rules is the returned status.
 // LOG_UNAVAILABLE: it was not ordered, or nobody knows; the message says which.
 // Others: as storage::Replica::Propose.
-absl::StatusOr<storage::Applied> Propose(
-    const Instance& instance, const ::storage::v1::Command& command);
+absl::StatusOr<storage::Applied> Propose(const Instance& instance,
+                                         const ::storage::v1::Command& command);
 
 }  // namespace kms
 

@@ -24,13 +24,13 @@ absl::StatusOr<v1::ImportKey> ImportKeys::Make(
   absl::MutexLock lock(&mutex_);
   DropStale(instance);
   if (offers_.size() >= kImportKeysMax) {
-    return Refuse(v1::LIMIT_REACHED,
-                  absl::StrCat("import keys: ", kImportKeysMax,
-                               " are unused, want one to be used or to expire"));
+    return Refuse(
+        v1::LIMIT_REACHED,
+        absl::StrCat("import keys: ", kImportKeysMax,
+                     " are unused, want one to be used or to expire"));
   }
-  offers_.emplace(
-      import_key.import_key_id(),
-      Offer{std::move(pair.private_key), instance->clock.Now()});
+  offers_.emplace(import_key.import_key_id(),
+                  Offer{std::move(pair.private_key), instance->clock.Now()});
   return import_key;
 }
 

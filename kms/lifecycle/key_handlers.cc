@@ -210,16 +210,15 @@ absl::StatusOr<v1::Key> KeyHandlers::RotateKey(
         instance->replica->View()->GetKey(key.name_space, key.name));
     if (request.expected_primary() != 0 &&
         request.expected_primary() != record.primary_version()) {
-      return Refuse(v1::VERSION_CONFLICT,
-                    absl::StrCat("key: primary version ",
-                                 record.primary_version(), ", want ",
-                                 request.expected_primary()));
+      return Refuse(
+          v1::VERSION_CONFLICT,
+          absl::StrCat("key: primary version ", record.primary_version(),
+                       ", want ", request.expected_primary()));
     }
     if (material.empty()) {
-      KMS_ASSIGN_OR_RETURN(material,
-                           MakeNewMaterial(instance, import_keys_,
-                                           key.name_space, key.name,
-                                           request.material()));
+      KMS_ASSIGN_OR_RETURN(
+          material, MakeNewMaterial(instance, import_keys_, key.name_space,
+                                    key.name, request.material()));
     }
     // The material is bound to the version that it becomes; Apply refuses it
     // if it would become another.
@@ -229,9 +228,9 @@ absl::StatusOr<v1::Key> KeyHandlers::RotateKey(
     op.set_key_id(record.key_id());
     op.set_expected_primary(record.primary_version());
     op.set_version(version);
-    KMS_ASSIGN_OR_RETURN(*op.mutable_material()->mutable_wrapped(),
-                         Seal(*instance, key.name_space, record.key_id(),
-                              version, material));
+    KMS_ASSIGN_OR_RETURN(
+        *op.mutable_material()->mutable_wrapped(),
+        Seal(*instance, key.name_space, record.key_id(), version, material));
     absl::StatusOr<v1::Key> rotated =
         ProposeForKey(*instance, command, record.key_id());
     const bool outrun = RefusalOf(rotated.status()) == v1::VERSION_CONFLICT &&

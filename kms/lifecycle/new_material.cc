@@ -89,9 +89,9 @@ absl::StatusOr<Secret> MakeNewMaterial(
   KMS_ASSIGN_OR_RETURN(const crypto::HpkePrivateKey private_key,
                        import_keys.Take(instance, sealed.import_key_id()));
   const std::string aad = ImportAad(sealed.import_key_id(), name_space, name);
-  absl::StatusOr<Secret> material = crypto::HpkeOpen(
-      private_key, AsBytes(sealed.enc()), AsBytes(kImportInfo), AsBytes(aad),
-      AsBytes(sealed.ciphertext()));
+  absl::StatusOr<Secret> material =
+      crypto::HpkeOpen(private_key, AsBytes(sealed.enc()), AsBytes(kImportInfo),
+                       AsBytes(aad), AsBytes(sealed.ciphertext()));
   if (absl::IsUnauthenticated(material.status())) {
     return Refuse(v1::REQUEST_MALFORMED,
                   "import: does not open, want it sealed to this import key "

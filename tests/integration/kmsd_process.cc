@@ -250,9 +250,9 @@ absl::StatusOr<loadgen::Pins> SetUp(KmsdProcess& kmsd,
   KMS_ASSIGN_OR_RETURN(const v1::InitResponse init, kmsd.Init(1, 1));
   const auto policies = v1::PolicyService::NewStub(kmsd.AdminChannel());
   v1::PutAnchorRequest anchor;
-  anchor.set_name("simulated-amd");
+  anchor.set_name(std::string(kSimulatedAnchor));
   anchor.set_type(v1::SEV_SNP);
-  anchor.set_certificate(attester.root_certificate());
+  anchor.set_certificate(attester.ark().der());
   anchor.set_simulated(true);
   v1::Anchor stored_anchor;
   KMS_RETURN_IF_ERROR(client::FromGrpc(policies->PutAnchor(

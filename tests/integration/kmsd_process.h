@@ -18,11 +18,14 @@
 
 namespace kms::testing {
 
+// The name under which tests configure the simulator's root.
+inline constexpr char kSimulatedAnchor[] = "simulated-snp-ark";
+
 struct KmsdOptions {
   std::string kmsd;       // Path of the binary.
   std::string directory;  // Empty and private; everything goes below it.
   bool development_seal = true;
-  std::vector<std::string> simulated_anchors = {"simulated-amd"};
+  std::vector<std::string> simulated_anchors = {kSimulatedAnchor};
   // Lines added to the configuration's `limits`, each "name: value".
   std::vector<std::string> limits = {"releases_per_second: 100000",
                                      "challenges_per_second: 100000"};

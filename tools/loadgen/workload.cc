@@ -33,7 +33,7 @@ absl::StatusOr<std::string> Workload::GetChallenge() const {
 
 absl::StatusOr<Prepared> Workload::Prepare(const std::string& challenge,
                                            const std::string& key,
-                                           simtee::SnpGuest guest,
+                                           const simtee::SnpGuest& guest,
                                            uint32_t version,
                                            crypto::Kem kem) const {
   KMS_ASSIGN_OR_RETURN(crypto::HpkeKeyPair pair,
@@ -56,9 +56,9 @@ absl::StatusOr<Prepared> Workload::Prepare(const std::string& challenge,
   prepared.recipient = std::make_shared<const crypto::HpkePrivateKey>(
       std::move(pair.private_key));
 
-  guest.report_data = prepared.transcript_digest;
   v1::EvidenceBundle bundle;
-  KMS_ASSIGN_OR_RETURN(*bundle.add_evidence(), attester_.Attest(guest));
+  *bundle.add_evidence() =
+      attester_.Attest(AsBytes(prepared.transcript_digest), guest);
   bundle.SerializeToString(prepared.request.mutable_evidence());
   return prepared;
 }
@@ -100,11 +100,10 @@ absl::StatusOr<Released> Workload::Open(
   return Released{std::move(key), std::move(receipt), response.receipt()};
 }
 
-absl::StatusOr<Released> Workload::Release(const std::string& key,
-                                           simtee::SnpGuest guest) const {
+absl::StatusOr<Released> Workload::Release(
+    const std::string& key, const simtee::SnpGuest& guest) const {
   KMS_ASSIGN_OR_RETURN(const std::string challenge, GetChallenge());
-  KMS_ASSIGN_OR_RETURN(const Prepared prepared,
-                       Prepare(challenge, key, std::move(guest)));
+  KMS_ASSIGN_OR_RETURN(const Prepared prepared, Prepare(challenge, key, guest));
   KMS_ASSIGN_OR_RETURN(const v1::ReleaseKeyResponse response, Send(prepared));
   return Open(prepared, response);
 }

@@ -54,7 +54,7 @@ class Workload {
   // and fills the request. kem_id: 0x0020 or 0x0010.
   absl::StatusOr<Prepared> Prepare(
       const std::string& challenge, const std::string& key,
-      simtee::SnpGuest guest = {}, uint32_t version = 0,
+      const simtee::SnpGuest& guest = {}, uint32_t version = 0,
       crypto::Kem kem = crypto::Kem::kX25519) const;
 
   absl::StatusOr<v1::ReleaseKeyResponse> Send(const Prepared& prepared) const;
@@ -65,7 +65,7 @@ class Workload {
 
   // All of it.
   absl::StatusOr<Released> Release(const std::string& key,
-                                   simtee::SnpGuest guest = {}) const;
+                                   const simtee::SnpGuest& guest = {}) const;
 
  private:
   const std::unique_ptr<v1::WorkloadService::Stub> stub_;

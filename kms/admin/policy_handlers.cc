@@ -1,0 +1,246 @@
+// The policies' half of PolicyService; anchor_handlers.cc has the anchors'.
+#include "kms/admin/policy_handlers.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "kms/admin/effective_anchors.h"
+#include "kms/admin/policy_terms.h"
+#include "kms/base/bytes.h"
+#include "kms/base/names.h"
+#include "kms/base/refusal.h"
+#include "kms/base/status.h"
+#include "kms/instance/admin_call.h"
+#include "policy/document/appraise.h"
+#include "policy/document/policy.h"
+#include "policy/verifier/verifier.h"
+#include "storage/state/state_view.h"
+
+namespace kms::admin {
+namespace {
+
+using ::storage::v1::Command;
+
+// Versions by others that one unconditional PutPolicy tries to get ahead of.
+constexpr int kPutTries = 4;
+
+// The end of the year 9999: dates that a calendar can print.
+constexpr int64_t kTimeUsMax = 253'402'300'799'000'000;
+
+absl::Status CheckDocument(absl::string_view document) {
+  if (document.empty()) {
+    return Refuse(v1::REQUEST_MALFORMED, "policy: no document");
+  }
+  if (document.size() > kDocumentBytesMax) {
+    return Refuse(v1::REQUEST_TOO_LARGE,
+                  absl::StrCat("policy: ", document.size(),
+                               " bytes, want at most ", kDocumentBytesMax));
+  }
+  return absl::OkStatus();
+}
+
+v1::Policy ToPolicy(absl::string_view name_space, absl::string_view name,
+                    const storage::StateView::Policy& stored) {
+  v1::Policy policy;
+  policy.set_namespace_(std::string(name_space));
+  policy.set_name(std::string(name));
+  policy.set_version(stored.version);
+  policy.set_document(stored.record.source());
+  policy.set_created_us(stored.record.created_us());
+  policy.set_principal(stored.record.principal());
+  return policy;
+}
+
+// 0 if there is none.
+absl::StatusOr<uint32_t> LatestVersion(const storage::StateView& view,
+                                       absl::string_view name_space,
+                                       absl::string_view name) {
+  const auto latest = view.GetPolicy(name_space, name);
+  if (absl::IsNotFound(latest.status())) return 0;
+  KMS_RETURN_IF_ERROR(latest.status());
+  return latest->version;
+}
+
+// What a rule may read as `request`: as given, with the namespace and purpose
+// of a release where the caller left them out.
+absl::StatusOr<v1::RequestContext> ResolveContext(
+    const v1::RequestContext& given, absl::string_view name_space) {
+  v1::RequestContext context = given;
+  if (context.namespace_().empty()) {
+    context.set_namespace_(std::string(name_space));
+  }
+  KMS_RETURN_IF_ERROR(ResolveNamespace(context.namespace_()).status());
+  if (!context.key().empty()) KMS_RETURN_IF_ERROR(CheckKeyName(context.key()));
+  if (context.purpose().empty()) context.set_purpose("release");
+  if (context.purpose() != "release") {
+    return Refuse(v1::REQUEST_MALFORMED, "purpose: unknown, want release");
+  }
+  return context;
+}
+
+absl::Status CheckTestRequest(const v1::TestPolicyRequest& request) {
+  if (request.name().empty() == request.document().empty()) {
+    return Refuse(v1::REQUEST_MALFORMED,
+                  "policy: want either a stored one's name or a document");
+  }
+  if (!request.name().empty()) {
+    KMS_RETURN_IF_ERROR(CheckPolicyName(request.name()));
+  } else {
+    KMS_RETURN_IF_ERROR(CheckDocument(request.document()));
+  }
+  if (request.at_us() < 0 || request.at_us() > kTimeUsMax) {
+    return Refuse(v1::REQUEST_MALFORMED,
+                  "time: out of range, want between 1970 and 9999");
+  }
+  return policy::CheckBounds(request.evidence());
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Policy> PolicyHandlers::PutPolicy(
+    const Caller& caller, const v1::PutPolicyRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const absl::string_view name_space,
+                       ResolveNamespace(request.namespace_()));
+  KMS_RETURN_IF_ERROR(CheckPolicyName(request.name()));
+  KMS_RETURN_IF_ERROR(CheckDocument(request.document()));
+  KMS_ASSIGN_OR_RETURN(const policy::CompiledPolicy compiled,
+                       policy::Compile(request.document()));
+  if (compiled.name() != request.name()) {
+    return Refuse(v1::REQUEST_MALFORMED,
+                  "policy: the document has another name than the request");
+  }
+  KMS_ASSIGN_OR_RETURN(const ::storage::v1::PolicyTerms terms,
+                       ToStoredTerms(compiled.terms()));
+
+  for (int tries = 1;; ++tries) {
+    uint32_t expected = request.expected_version();
+    if (!request.check_version()) {
+      KMS_ASSIGN_OR_RETURN(expected, LatestVersion(*instance->replica->View(),
+                                                   name_space, request.name()));
+    }
+    Command command = NewCommand(*instance, caller, name_space);
+    ::storage::v1::PutPolicy& op = *command.mutable_put_policy();
+    op.set_name(request.name());
+    op.set_source(request.document());
+    *op.mutable_terms() = terms;
+    op.set_expected_version(expected);
+    const absl::StatusOr<storage::Applied> applied =
+        Propose(*instance, command);
+    const bool outrun = RefusalOf(applied.status()) == v1::VERSION_CONFLICT &&
+                        !request.check_version();
+    if (outrun && tries < kPutTries) continue;
+    KMS_RETURN_IF_ERROR(applied.status());
+    KMS_ASSIGN_OR_RETURN(
+        const storage::StateView::Policy stored,
+        instance->replica->View()->GetPolicy(name_space, request.name(),
+                                             applied->effect.version));
+    return ToPolicy(name_space, request.name(), stored);
+  }
+}
+
+absl::StatusOr<v1::Policy> PolicyHandlers::GetPolicy(
+    const Caller& caller, const v1::GetPolicyRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const absl::string_view name_space,
+                       ResolveNamespace(request.namespace_()));
+  KMS_RETURN_IF_ERROR(CheckPolicyName(request.name()));
+  std::optional<uint32_t> version;
+  if (request.version() != 0) version = request.version();
+  KMS_ASSIGN_OR_RETURN(const storage::StateView::Policy stored,
+                       instance->replica->View()->GetPolicy(
+                           name_space, request.name(), version));
+  return ToPolicy(name_space, request.name(), stored);
+}
+
+absl::StatusOr<v1::ListPoliciesResponse> PolicyHandlers::ListPolicies(
+    const Caller& caller, const v1::ListPoliciesRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const absl::string_view name_space,
+                       ResolveNamespace(request.namespace_()));
+  if (request.page_size() > kPageSizeMax) {
+    return Refuse(v1::REQUEST_TOO_LARGE,
+                  absl::StrCat("page size: ", request.page_size(),
+                               ", want at most ", kPageSizeMax));
+  }
+  // A page token is the name that the page before ended with.
+  const std::string& after = request.page_token();
+  if (!after.empty() && !CheckPolicyName(after).ok()) {
+    return Refuse(v1::REQUEST_MALFORMED,
+                  "page token: not one of ours, want the previous page's");
+  }
+  const int page_size = static_cast<int>(
+      request.page_size() == 0 ? kPageSizeDefault : request.page_size());
+
+  const auto view = instance->replica->View();
+  KMS_ASSIGN_OR_RETURN(const std::vector<::storage::v1::PolicyRecord> policies,
+                       view->ListPolicies(name_space));
+  v1::ListPoliciesResponse response;
+  for (const ::storage::v1::PolicyRecord& record : policies) {
+    if (record.name() <= after) continue;
+    if (response.policies_size() == page_size) {
+      response.set_next_page_token(response.policies(page_size - 1).name());
+      return response;
+    }
+    KMS_ASSIGN_OR_RETURN(const storage::StateView::Policy stored,
+                         view->GetPolicy(name_space, record.name()));
+    v1::Policy& listed = *response.add_policies();
+    listed = ToPolicy(name_space, record.name(), stored);
+    listed.clear_document();
+  }
+  return response;
+}
+
+absl::StatusOr<v1::TestPolicyResponse> PolicyHandlers::TestPolicy(
+    const Caller& caller, const v1::TestPolicyRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const absl::string_view name_space,
+                       ResolveNamespace(request.namespace_()));
+  KMS_RETURN_IF_ERROR(CheckTestRequest(request));
+  KMS_ASSIGN_OR_RETURN(const v1::RequestContext context,
+                       ResolveContext(request.context(), name_space));
+
+  const auto view = instance->replica->View();
+  CachedPolicy compiled;
+  uint32_t version = 0;
+  if (!request.name().empty()) {
+    KMS_ASSIGN_OR_RETURN(const storage::StateView::Policy stored,
+                         view->GetPolicy(name_space, request.name()));
+    version = stored.version;
+    KMS_ASSIGN_OR_RETURN(compiled,
+                         policies_.Get(name_space, request.name(), version,
+                                       AsBytes(stored.record.source())));
+  } else {
+    // Not stored, so not worth a place in the cache.
+    KMS_ASSIGN_OR_RETURN(policy::CompiledPolicy document,
+                         policy::Compile(request.document()));
+    compiled.policy =
+        std::make_shared<const policy::CompiledPolicy>(std::move(document));
+  }
+  KMS_ASSIGN_OR_RETURN(const policy::TrustAnchors anchors,
+                       EffectiveAnchors(*view, instance->simulated_anchors));
+  const absl::Time at = request.at_us() == 0
+                            ? instance->clock.Now()
+                            : absl::FromUnixMicros(request.at_us());
+  v1::TestPolicyResponse response;
+  KMS_ASSIGN_OR_RETURN(*response.mutable_claims(),
+                       policy::VerifyBundle(request.evidence(),
+                                            {.now = at, .anchors = anchors}));
+  *response.mutable_decision() =
+      policy::Appraise(*compiled.policy, response.claims(), context, at);
+  response.mutable_decision()->set_policy_version(version);
+  return response;
+}
+
+}  // namespace kms::admin

@@ -1,0 +1,197 @@
+#include "policy/document/appraise.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "google/protobuf/arena.h"
+#include "policy/cel/limits.h"
+#include "policy/cel/program.h"
+#include "policy/cel/value.h"
+
+namespace kms::policy {
+namespace {
+
+constexpr absl::string_view kBuiltInAnchors[] = {
+    "amd-ark-milan",
+    "amd-ark-genoa",
+    "amd-ark-turin",
+};
+
+// Enough for what most rules make; more comes from the heap.
+constexpr size_t kScratchBytes = 1024;
+
+// Denies, unless something was denied already: the first cause is the code.
+void Deny(v1::Decision& decision, v1::RefusalCode code, std::string reason) {
+  if (decision.code() != v1::REFUSAL_CODE_UNSPECIFIED) return;
+  decision.set_code(code);
+  decision.set_reason(std::move(reason));
+}
+
+void CheckValidity(const PolicyTerms& terms, absl::Time now,
+                   v1::Decision& decision) {
+  if (terms.valid_from.has_value() &&
+      now < absl::FromUnixSeconds(*terms.valid_from)) {
+    Deny(decision, v1::POLICY_DENIED, "policy: not yet valid");
+  }
+  if (terms.valid_until.has_value() &&
+      now >= absl::FromUnixSeconds(*terms.valid_until)) {
+    Deny(decision, v1::POLICY_DENIED, "policy: no longer valid");
+  }
+}
+
+// Pieces of Evidence of `type` that the Claims speak of.
+int64_t Count(const v1::Claims& claims, v1::EvidenceType type) {
+  return claims.has_cpu() && claims.cpu().type() == type;
+}
+
+void CheckEvidence(const CompiledPolicy& policy, const v1::Claims& claims,
+                   v1::Decision& decision) {
+  if (!claims.has_cpu()) {
+    Deny(decision, v1::EVIDENCE_REQUIRED, "evidence: none of a CPU TEE");
+  }
+  for (const EvidenceRequirement& required : policy.evidence()) {
+    const int64_t count = Count(claims, required.type);
+    if (count != required.count) {
+      Deny(decision, v1::EVIDENCE_REQUIRED,
+           absl::StrCat("evidence: ", count, " of type ",
+                        v1::EvidenceType_Name(required.type), ", want ",
+                        required.count));
+    }
+  }
+}
+
+bool IsBuiltIn(absl::string_view anchor) {
+  return std::find(std::begin(kBuiltInAnchors), std::end(kBuiltInAnchors),
+                   anchor) != std::end(kBuiltInAnchors);
+}
+
+void CheckAnchor(const CompiledPolicy& policy, const v1::CpuClaims& cpu,
+                 v1::Decision& decision) {
+  const std::vector<std::string>& named = policy.anchors();
+  const bool allowed =
+      named.empty()
+          ? IsBuiltIn(cpu.anchor()) && !cpu.simulated()
+          : std::find(named.begin(), named.end(), cpu.anchor()) != named.end();
+  // A simulator cannot pass by having been configured under a vendor's name.
+  const bool posing = cpu.simulated() && IsBuiltIn(cpu.anchor());
+  if (!allowed || posing) {
+    Deny(decision, v1::ANCHOR_DENIED,
+         "policy: evidence leads to a trust anchor that is not allowed");
+  }
+}
+
+// What a field of several failures shows: joined, and bounded.
+std::string Joined(const std::vector<std::string>& parts,
+                   absl::string_view separator) {
+  std::string text = absl::StrJoin(parts, separator);
+  if (text.size() > cel::kRenderedBytesMax) {
+    text.resize(cel::kRenderedBytesMax - 3);
+    // Not in the middle of a character.
+    while (!text.empty() &&
+           (static_cast<uint8_t>(text.back()) & 0xc0) == 0x80) {
+      text.pop_back();
+    }
+    if (!text.empty() && static_cast<uint8_t>(text.back()) >= 0x80) {
+      text.pop_back();
+    }
+    text += "...";
+  }
+  return text;
+}
+
+void Explain(const CompiledPolicy& policy, const Rule& rule,
+             const std::vector<cel::Failure>& failures,
+             v1::RuleResult& result) {
+  if (failures.empty()) return;
+  const absl::string_view source = rule.expression.text;
+  std::vector<std::string> failing;
+  std::vector<std::string> seen;
+  std::vector<std::string> wanted;
+  for (const cel::Failure& failure : failures) {
+    failing.emplace_back(source.substr(failure.span.begin,
+                                       failure.span.end - failure.span.begin));
+    seen.push_back(failure.seen);
+    if (!failure.wanted.empty()) wanted.push_back(failure.wanted);
+  }
+  result.set_failing(absl::StrJoin(failing, "; "));
+  result.set_seen(Joined(seen, "; "));
+  result.set_wanted(Joined(wanted, "; "));
+  const cel::LineColumn at =
+      policy.PositionOf(rule, failures.front().span.begin);
+  result.set_line(at.line);
+  result.set_column(at.column);
+}
+
+void CheckRule(const CompiledPolicy& policy, const Rule& rule,
+               absl::Span<const cel::Value> values,
+               google::protobuf::Arena& arena, v1::Decision& decision) {
+  v1::RuleResult& result = *decision.add_rules();
+  result.set_id(rule.id);
+  result.set_message(rule.message);
+  result.set_expression(rule.expression.text);
+  cel::EvaluateOptions options;
+  // An error in any operand is a refusal, never a pass.
+  options.strict = true;
+  const cel::Outcome outcome = rule.program.Evaluate(values, options, arena);
+  if (outcome.IsTrue()) {
+    result.set_outcome(v1::RuleResult::TRUE);
+    return;
+  }
+  const bool error = outcome.error != nullptr;
+  result.set_outcome(error ? v1::RuleResult::ERROR : v1::RuleResult::FALSE);
+  Explain(policy, rule,
+          error
+              ? std::vector<cel::Failure>{{outcome.error_at, outcome.error, ""}}
+              : rule.program.Explain(values, options),
+          result);
+  Deny(decision, error ? v1::POLICY_ERROR : v1::POLICY_DENIED,
+       absl::StrCat("policy: rule ", rule.id,
+                    error ? " could not be evaluated" : " is false"));
+}
+
+}  // namespace
+
+absl::Span<const absl::string_view> BuiltInAnchors() { return kBuiltInAnchors; }
+
+v1::Decision Appraise(const CompiledPolicy& policy, const v1::Claims& claims,
+                      const v1::RequestContext& request, absl::Time now) {
+  v1::Decision decision;
+  decision.set_policy(policy.name());
+  CheckValidity(policy.terms(), now, decision);
+  CheckEvidence(policy, claims, decision);
+  CheckAnchor(policy, claims.cpu(), decision);
+  if (claims.cpu().debug() && !policy.allow_debug()) {
+    Deny(decision, v1::DEBUG_DENIED,
+         "policy: the TEE is in debug mode, which is not allowed");
+  }
+
+  // In the order of the environment that Compile made.
+  absl::InlinedVector<cel::Value, 8> values = {cel::Value::OfMessage(claims),
+                                               cel::Value::OfMessage(request),
+                                               cel::Value::Timestamp(now)};
+  values.insert(values.end(), policy.references().begin(),
+                policy.references().end());
+  char scratch[kScratchBytes];
+  google::protobuf::Arena arena(scratch, sizeof(scratch));
+  for (const Rule& rule : policy.rules()) {
+    CheckRule(policy, rule, values, arena, decision);
+  }
+
+  // Allowed only where each rule is seen to be TRUE and nothing was denied.
+  const bool all_true =
+      std::all_of(decision.rules().begin(), decision.rules().end(),
+                  [](const v1::RuleResult& rule) {
+                    return rule.outcome() == v1::RuleResult::TRUE;
+                  });
+  decision.set_allowed(
+      decision.code() == v1::REFUSAL_CODE_UNSPECIFIED && all_true &&
+      decision.rules_size() == static_cast<int>(policy.rules().size()) &&
+      decision.rules_size() > 0);
+  return decision;
+}
+
+}  // namespace kms::policy

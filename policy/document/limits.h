@@ -1,0 +1,45 @@
+// The bounds of a policy document. Every instance compiles and keeps each
+// policy, and every release runs all rules of one.
+#ifndef POLICY_DOCUMENT_LIMITS_H_
+#define POLICY_DOCUMENT_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace kms::policy {
+
+// Room for some six hundred SHA-384 Reference Values.
+inline constexpr size_t kDocumentBytesMax = 64 * 1024;
+
+// A document needs four levels.
+inline constexpr size_t kYamlDepthMax = 8;
+inline constexpr size_t kYamlNodesMax = 8192;
+
+// Names go to file names, logs and command lines.
+inline constexpr size_t kNameBytesMax = 64;
+inline constexpr size_t kTextBytesMax = 1024;  // Description, messages.
+
+// Times the evaluator's cost limit, this bounds one appraisal.
+inline constexpr size_t kRulesMax = 64;
+inline constexpr size_t kAnchorsMax = 64;
+inline constexpr size_t kReferenceSetsMax = 64;
+
+// One Reference Value: SHA-512 is 64 bytes; a whole public key may be more.
+inline constexpr size_t kReferenceBytesMax = 1024;
+
+// Pieces of one Evidence type in a bundle; a bundle holds 32.
+inline constexpr int64_t kEvidenceCountMax = 32;
+
+// A lease is how long a workload may use a key without asking again.
+inline constexpr absl::Duration kLeaseMin = absl::Seconds(1);
+inline constexpr absl::Duration kLeaseMax = absl::Hours(24 * 30);
+
+inline constexpr int64_t kQuotaCountMax = 1'000'000'000;
+inline constexpr absl::Duration kQuotaWindowMin = absl::Seconds(1);
+inline constexpr absl::Duration kQuotaWindowMax = absl::Hours(24 * 366);
+
+}  // namespace kms::policy
+
+#endif  // POLICY_DOCUMENT_LIMITS_H_

@@ -1,0 +1,442 @@
+#include "policy/document/policy.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/time.h"
+#include "kms/base/bytes.h"
+#include "kms/base/refusal.h"
+#include "policy/cel/environment.h"
+#include "policy/cel/type.h"
+#include "policy/document/limits.h"
+#include "policy/document/yaml.h"
+#include "proto/kms/v1/claims.pb.h"
+#include "proto/kms/v1/decision.pb.h"
+
+namespace kms::policy {
+namespace {
+
+// Names of policies, rules and anchors: [a-z0-9._-]{1,64}.
+bool IsName(absl::string_view text) {
+  return !text.empty() && text.size() <= kNameBytesMax &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return absl::ascii_islower(c) || absl::ascii_isdigit(c) ||
+                  c == '.' || c == '_' || c == '-';
+         });
+}
+
+// Reference sets are read as reference.<set>, so they must be identifiers.
+bool IsSetName(absl::string_view text) {
+  return IsName(text) &&
+         !absl::ascii_isdigit(static_cast<unsigned char>(text[0])) &&
+         text.find_first_of(".-") == absl::string_view::npos;
+}
+
+// "sev-snp" for SEV_SNP, as in bundle.json.
+std::string EvidenceTypeName(absl::string_view enum_name) {
+  return absl::StrReplaceAll(absl::AsciiStrToLower(enum_name), {{"_", "-"}});
+}
+
+}  // namespace
+
+// Reads the tree key by key. Every reader returns false after raising an
+// Issue, and the first fault ends the compilation.
+class Compiler {
+ public:
+  explicit Compiler(absl::string_view yaml) {
+    body_->source = std::string(yaml);
+  }
+
+  absl::StatusOr<CompiledPolicy> Run() {
+    const auto root = ParseYaml(body_->source, issue_);
+    if (!root.has_value() || !Document(*root)) {
+      return Refuse(
+          v1::POLICY_INVALID,
+          absl::StrCat("policy: ", cel::Describe(body_->source, issue_.offset(),
+                                                 issue_.text())));
+    }
+    return CompiledPolicy(std::move(body_));
+  }
+
+ private:
+  using Reader = std::function<bool(const YamlNode&)>;
+  struct Field {
+    std::string name;
+    bool required;
+    Reader read;
+  };
+
+  bool Fail(const YamlNode& at, std::string text) {
+    return issue_.Raise(at.offset, std::move(text));
+  }
+
+  // The values of a map by its keys, in the order of `fields`, whatever order
+  // the document has: rules need the names of the reference sets.
+  bool Map(const YamlNode& node, absl::string_view what,
+           const std::vector<Field>& fields) {
+    if (node.kind != YamlNode::Kind::kMap) {
+      return Fail(node, absl::StrCat(what, " is not a map"));
+    }
+    std::vector<std::string> names;
+    for (const Field& field : fields) names.push_back(field.name);
+    for (const YamlNode& key : node.keys) {
+      if (std::find(names.begin(), names.end(), key.text) == names.end()) {
+        return Fail(key, absl::StrCat("unknown key in ", what,
+                                      cel::Suggest(key.text, names)));
+      }
+    }
+    for (const Field& field : fields) {
+      const auto key =
+          std::find_if(node.keys.begin(), node.keys.end(),
+                       [&](const YamlNode& k) { return k.text == field.name; });
+      if (key == node.keys.end()) {
+        if (!field.required) continue;
+        return Fail(node, absl::StrCat(what, " lacks '", field.name, "'"));
+      }
+      const auto at = static_cast<size_t>(key - node.keys.begin());
+      if (!field.read(node.items[at])) return false;
+    }
+    return true;
+  }
+
+  bool List(const YamlNode& node, absl::string_view what, size_t least,
+            size_t most, const Reader& read) {
+    if (node.kind != YamlNode::Kind::kList) {
+      return Fail(node, absl::StrCat(what, " is not a list"));
+    }
+    if (node.items.size() < least || node.items.size() > most) {
+      return Fail(node, absl::StrCat(what, ": ", node.items.size(),
+                                     " entries, want ", least, " to ", most));
+    }
+    return std::all_of(node.items.begin(), node.items.end(), read);
+  }
+
+  bool Text(const YamlNode& node, absl::string_view what, std::string& out) {
+    if (node.kind != YamlNode::Kind::kScalar || node.text.empty()) {
+      return Fail(node, absl::StrCat(what, " is not text"));
+    }
+    if (node.text.size() > kTextBytesMax) {
+      return Fail(node, absl::StrCat(what, ": ", node.text.size(),
+                                     " bytes, want at most ", kTextBytesMax));
+    }
+    out = node.text;
+    return true;
+  }
+
+  bool Name(const YamlNode& node, absl::string_view what, std::string& out) {
+    if (node.kind != YamlNode::Kind::kScalar || !IsName(node.text)) {
+      return Fail(node, absl::StrCat(what, " is not a name, want 1 to ",
+                                     kNameBytesMax, " of a-z 0-9 . _ -"));
+    }
+    out = node.text;
+    return true;
+  }
+
+  bool Bool(const YamlNode& node, absl::string_view what, bool& out) {
+    out = node.text == "true";
+    return node.kind == YamlNode::Kind::kScalar && (out || node.text == "false")
+               ? true
+               : Fail(node, absl::StrCat(what, " is not true or false"));
+  }
+
+  template <typename T>
+  bool Number(const YamlNode& node, absl::string_view what, int64_t most,
+              T& out) {
+    int64_t value = 0;
+    const bool digits =
+        node.kind == YamlNode::Kind::kScalar && !node.text.empty() &&
+        node.text.find_first_not_of("0123456789") == std::string::npos;
+    if (!digits || !absl::SimpleAtoi(node.text, &value) || value < 1 ||
+        value > most) {
+      return Fail(node,
+                  absl::StrCat(what, " is not a number from 1 to ", most));
+    }
+    out = value;
+    return true;
+  }
+
+  template <typename T>
+  bool Seconds(const YamlNode& node, absl::string_view what,
+               absl::Duration least, absl::Duration most, T& out) {
+    absl::Duration value;
+    // Letters of h, m and s alone keep out abseil's "inf" and fractions.
+    const bool simple =
+        node.kind == YamlNode::Kind::kScalar &&
+        node.text.find_first_not_of("0123456789hms") == std::string::npos;
+    if (!simple || !absl::ParseDuration(node.text, &value) || value < least ||
+        value > most || value != absl::Trunc(value, absl::Seconds(1))) {
+      return Fail(node, absl::StrCat(what,
+                                     " is not a duration in whole seconds "
+                                     "such as 1h30m, from ",
+                                     absl::FormatDuration(least), " to ",
+                                     absl::FormatDuration(most)));
+    }
+    out = absl::ToInt64Seconds(value);
+    return true;
+  }
+
+  bool Time(const YamlNode& node, absl::string_view what,
+            std::optional<int64_t>& out) {
+    absl::Time time;
+    std::string ignored;
+    // abseil also takes spaces, long years and "infinite-future"; fractions
+    // would be lost, for terms count seconds.
+    const bool plain =
+        node.kind == YamlNode::Kind::kScalar && node.text.size() >= 20 &&
+        node.text[4] == '-' && node.text[10] == 'T' &&
+        node.text.find_first_not_of("0123456789-+:TZ") == std::string::npos;
+    if (!plain ||
+        !absl::ParseTime(absl::RFC3339_full, node.text, &time, &ignored)) {
+      return Fail(node, absl::StrCat(what,
+                                     " is not an RFC 3339 time such as "
+                                     "2025-01-01T00:00:00Z"));
+    }
+    out = absl::ToUnixSeconds(time);
+    return true;
+  }
+
+  bool Document(const YamlNode& root) {
+    const auto bind = [this](bool (Compiler::*read)(const YamlNode&)) {
+      return [this, read](const YamlNode& node) { return (this->*read)(node); };
+    };
+    return Map(root, "policy",
+               {{"name", true,
+                 [this](const YamlNode& node) {
+                   return Name(node, "name", body_->name);
+                 }},
+                {"description", false,
+                 [this](const YamlNode& node) {
+                   return Text(node, "description", body_->description);
+                 }},
+                {"evidence", true, bind(&Compiler::Evidence)},
+                {"anchors", false, bind(&Compiler::Anchors)},
+                {"allow_debug", false,
+                 [this](const YamlNode& node) {
+                   return Bool(node, "allow_debug", body_->allow_debug);
+                 }},
+                {"reference", false, bind(&Compiler::Reference)},
+                {"rules", true, bind(&Compiler::Rules)},
+                {"release", true, bind(&Compiler::Release)},
+                {"valid", false, bind(&Compiler::Valid)}});
+  }
+
+  bool Evidence(const YamlNode& node) {
+    return List(node, "evidence", 1, v1::EvidenceType_ARRAYSIZE,
+                [this](const YamlNode& item) {
+                  EvidenceRequirement requirement;
+                  if (!Map(item, "evidence",
+                           {{"type", true,
+                             [&](const YamlNode& type) {
+                               return Type(type, requirement.type);
+                             }},
+                            {"count", true, [&](const YamlNode& count) {
+                               return Number(count, "count", kEvidenceCountMax,
+                                             requirement.count);
+                             }}})) {
+                    return false;
+                  }
+                  for (const EvidenceRequirement& other : body_->evidence) {
+                    if (other.type == requirement.type) {
+                      return Fail(item, "evidence type is repeated");
+                    }
+                  }
+                  body_->evidence.push_back(requirement);
+                  return true;
+                });
+  }
+
+  bool Type(const YamlNode& node, v1::EvidenceType& out) {
+    const auto* descriptor = v1::EvidenceType_descriptor();
+    std::vector<std::string> names;
+    for (int i = 0; i < descriptor->value_count(); ++i) {
+      const auto* value = descriptor->value(i);
+      if (value->number() == v1::EVIDENCE_TYPE_UNSPECIFIED) continue;
+      names.push_back(EvidenceTypeName(value->name()));
+      if (node.kind == YamlNode::Kind::kScalar && node.text == names.back()) {
+        out = static_cast<v1::EvidenceType>(value->number());
+        return true;
+      }
+    }
+    return Fail(node, absl::StrCat("unknown evidence type, want one of ",
+                                   absl::StrJoin(names, ", ")));
+  }
+
+  // An empty list is refused: it reads as "none", and must not mean "default".
+  bool Anchors(const YamlNode& node) {
+    return List(node, "anchors", 1, kAnchorsMax, [this](const YamlNode& item) {
+      std::string name;
+      if (!Name(item, "anchor", name)) return false;
+      if (std::find(body_->anchors.begin(), body_->anchors.end(), name) !=
+          body_->anchors.end()) {
+        return Fail(item, "anchor is repeated");
+      }
+      body_->anchors.push_back(std::move(name));
+      return true;
+    });
+  }
+
+  bool Reference(const YamlNode& node) {
+    if (node.kind != YamlNode::Kind::kMap) {
+      return Fail(node, "reference is not a map");
+    }
+    if (node.keys.size() > kReferenceSetsMax) {
+      return Fail(node,
+                  absl::StrCat("reference: ", node.keys.size(),
+                               " sets, want at most ", kReferenceSetsMax));
+    }
+    for (size_t i = 0; i < node.keys.size(); ++i) {
+      if (!IsSetName(node.keys[i].text)) {
+        return Fail(node.keys[i],
+                    "name of a reference set is not an identifier, want a-z "
+                    "0-9 _");
+      }
+      std::vector<std::string> values;
+      if (!List(node.items[i], "reference set", 0, kYamlNodesMax,
+                [&](const YamlNode& item) {
+                  return ReferenceValue(item, values);
+                })) {
+        return false;
+      }
+      body_->reference_bytes.push_back(std::move(values));
+      reference_names_.push_back(node.keys[i].text);
+    }
+    for (const auto& set : body_->reference_bytes) {
+      std::vector<cel::Value> values;
+      for (const std::string& bytes : set) {
+        values.push_back(cel::Value::Bytes(bytes));
+      }
+      body_->reference_values.push_back(std::move(values));
+    }
+    for (const auto& values : body_->reference_values) {
+      body_->reference_lists.push_back(cel::Value::List(values));
+    }
+    return true;
+  }
+
+  bool ReferenceValue(const YamlNode& node, std::vector<std::string>& out) {
+    if (node.kind == YamlNode::Kind::kScalar && !node.text.empty() &&
+        node.text.size() <= 2 * kReferenceBytesMax) {
+      auto bytes = Unhex(node.text);
+      if (bytes.ok()) {
+        out.push_back(*std::move(bytes));
+        return true;
+      }
+    }
+    return Fail(node, absl::StrCat("reference value is not hex of 1 to ",
+                                   kReferenceBytesMax, " bytes"));
+  }
+
+  bool Rules(const YamlNode& node) {
+    cel::Environment environment("kms.v1");
+    environment.set_homogeneous_literals(true);
+    // In the order of Appraise's values.
+    environment.AddVariable("claims",
+                            cel::Type::Message(v1::Claims::descriptor()));
+    environment.AddVariable(
+        "request", cel::Type::Message(v1::RequestContext::descriptor()));
+    environment.AddVariable("now", cel::Type::Kind::kTimestamp);
+    for (const std::string& name : reference_names_) {
+      environment.AddVariable("reference." + name,
+                              cel::Type::List(cel::Type::Kind::kBytes));
+    }
+    environment.AddEnum(v1::EvidenceType_descriptor());
+    return List(node, "rules", 1, kRulesMax, [&](const YamlNode& item) {
+      return OneRule(item, environment);
+    });
+  }
+
+  bool OneRule(const YamlNode& node, const cel::Environment& environment) {
+    std::string id;
+    std::string message;
+    const YamlNode* expression = nullptr;
+    const bool read =
+        Map(node, "rule",
+            {{"id", true, [&](const YamlNode& n) { return Name(n, "id", id); }},
+             {"expr", true,
+              [&](const YamlNode& n) {
+                expression = &n;
+                return n.kind == YamlNode::Kind::kScalar ||
+                       Fail(n, "expr is not text");
+              }},
+             {"message", true,
+              [&](const YamlNode& n) { return Text(n, "message", message); }}});
+    if (!read) return false;
+    for (const Rule& other : body_->rules) {
+      if (other.id == id) {
+        return Fail(node, absl::StrCat("rule id '", id, "' is repeated"));
+      }
+    }
+    cel::Issue issue;
+    auto program = cel::Program::Compile(expression->text, environment,
+                                         cel::Type::Kind::kBool, issue);
+    if (!program.has_value()) {
+      return issue_.Raise(
+          OffsetInScalar(body_->source, *expression, issue.offset()),
+          absl::StrCat("rule ", id, ": ", issue.text()));
+    }
+    body_->rules.push_back(
+        {std::move(id), std::move(message), *expression, *std::move(program)});
+    return true;
+  }
+
+  bool Release(const YamlNode& node) {
+    PolicyTerms& terms = body_->terms;
+    return Map(node, "release",
+               {{"lease", true,
+                 [&](const YamlNode& n) {
+                   return Seconds(n, "lease", kLeaseMin, kLeaseMax,
+                                  terms.lease_seconds);
+                 }},
+                {"quota", false, [&](const YamlNode& quota) {
+                   return Map(quota, "quota",
+                              {{"count", true,
+                                [&](const YamlNode& n) {
+                                  return Number(n, "count", kQuotaCountMax,
+                                                terms.quota_count);
+                                }},
+                               {"window", true, [&](const YamlNode& n) {
+                                  return Seconds(n, "window", kQuotaWindowMin,
+                                                 kQuotaWindowMax,
+                                                 terms.window_seconds);
+                                }}});
+                 }}});
+  }
+
+  bool Valid(const YamlNode& node) {
+    PolicyTerms& terms = body_->terms;
+    if (!Map(node, "valid",
+             {{"from", false,
+               [&](const YamlNode& n) {
+                 return Time(n, "from", terms.valid_from);
+               }},
+              {"until", false, [&](const YamlNode& n) {
+                 return Time(n, "until", terms.valid_until);
+               }}})) {
+      return false;
+    }
+    if (!terms.valid_from.has_value() && !terms.valid_until.has_value()) {
+      return Fail(node, "valid has neither from nor until");
+    }
+    if (terms.valid_from.has_value() && terms.valid_until.has_value() &&
+        *terms.valid_from >= *terms.valid_until) {
+      return Fail(node, "valid: from is not before until");
+    }
+    return true;
+  }
+
+  cel::Issue issue_;
+  std::vector<std::string> reference_names_;
+  std::shared_ptr<CompiledPolicy::Body> body_ =
+      std::make_shared<CompiledPolicy::Body>();
+};
+
+absl::StatusOr<CompiledPolicy> Compile(absl::string_view yaml) {
+  return Compiler(yaml).Run();
+}
+
+}  // namespace kms::policy
