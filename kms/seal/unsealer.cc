@@ -344,10 +344,10 @@ absl::Status Unsealer::OpenInstance(const OpenedSeal& opened) {
       std::unique_ptr<storage::Replica> serving,
       storage::Replica::Open(replica, options_.clock->Now() + kOpenTimeout));
 
-  next->instance = std::unique_ptr<Instance>(
-      new Instance{cluster_id, instance_file.id, *options_.clock,
-                   std::move(envelope), std::move(serving), std::move(identity),
-                   std::move(checkpoint), options_.simulated_anchors});
+  next->instance = std::unique_ptr<Instance>(new Instance{
+      cluster_id, instance_file.id, *options_.clock, std::move(envelope),
+      std::move(serving), std::move(evidence), std::move(identity),
+      std::move(checkpoint), options_.simulated_anchors});
   auto gone = std::make_shared<absl::Notification>();
   std::shared_ptr<Opened> shared(next.release(), [gone](Opened* last) {
     delete last;
