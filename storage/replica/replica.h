@@ -4,12 +4,12 @@
 //
 // Source: architecture.md, "Shared log", "Batch", "Trim"; review.md 1, 3, 25,
 // 26, 35, 37.
-// Two threads: the proposer (collects commands into a batch while the one
-// before is in flight, signs, seals and appends it, and repeats it under the
-// same id until its outcome is known) and the applier (reads the log, applies,
-// answers). Thread-safe.
-// It decides nothing about commands, opens no key material and speaks to no
-// peer.
+// Deadlines are times of the system's clock; what goes into the log comes from
+// the options' clock. Two threads: the proposer (collects commands into a batch
+// while the one before is in flight, signs, seals and appends it, and repeats
+// it under the same id until its outcome is known) and the applier (reads the
+// log, applies, answers). Thread-safe. It decides nothing about commands, opens
+// no key material and speaks to no peer.
 #ifndef STORAGE_REPLICA_REPLICA_H_
 #define STORAGE_REPLICA_REPLICA_H_
 
@@ -73,12 +73,13 @@ struct BootstrapOptions {
   std::string reason = "init";
   uint32_t approval_threshold = 1;
   std::vector<::storage::v1::Approver> approvers;
+  absl::Duration retry_delay = absl::Milliseconds(50);
 };
 
 // What became of a proposal.
 struct Applied {
-  Effect effect;         // Done or refused: see Effect::ok.
-  LogPosition position;  // Of the entry that holds the command.
+  Effect effect;           // Done or refused: see Effect::ok.
+  LogPosition position;    // Of the entry that holds the command.
   uint64_t tree_size = 0;  // After that entry; as are root and log time.
   std::string tree_root;   // 32 bytes.
   int64_t log_time_us = 0;
@@ -93,8 +94,8 @@ class Replica {
  public:
   // Appends the Genesis entry to an empty log. Returns once it is durable.
   // ALREADY_INITIALIZED (kFailedPrecondition): the log is not empty.
-  // kUnavailable: the outcome is unknown at `deadline`; call again with the
-  //   same options.
+  // kUnavailable: the log was out of reach; if it was so until `deadline`, the
+  //   outcome is unknown: see whether Open succeeds.
   // Others: the log's, the envelope's.
   static absl::Status Bootstrap(const BootstrapOptions& options,
                                 absl::Time deadline);
@@ -110,7 +111,7 @@ class Replica {
   static absl::StatusOr<std::unique_ptr<Replica>> Open(
       const ReplicaOptions& options, absl::Time deadline);
 
-  // Stops at once: proposals not answered yet get LOG_UNAVAILABLE.
+  // Stop(absl::InfinitePast()).
   ~Replica();
 
   // Orders `command` and waits for its effect. The command may be done even
@@ -121,10 +122,10 @@ class Replica {
   // LIMIT_REACHED (kResourceExhausted): the log has no room.
   // LOG_UNAVAILABLE (kUnavailable): stopping, too far behind the log, or not
   //   in a batch by `deadline`: in those cases it was not ordered.
-  // kDeadlineExceeded: in flight at `deadline`.
+  // kDeadlineExceeded: in flight at `deadline`, or when the replica stopped.
   // Others: the fatal status, once there is one.
-  absl::StatusOr<Applied> Propose(
-      const ::storage::v1::ApprovedCommand& command, absl::Time deadline);
+  absl::StatusOr<Applied> Propose(const ::storage::v1::ApprovedCommand& command,
+                                  absl::Time deadline);
   // Without approvals.
   absl::StatusOr<Applied> Propose(const ::storage::v1::Command& command,
                                   absl::Time deadline);

@@ -35,14 +35,14 @@ struct ApplyContext {
   InstanceTable& instances;
   MerkleEdge& edge;
   LogPosition position;
-  std::string proposer;            // Instance id; empty if it has none.
+  std::string proposer;  // Instance id; empty if it has none.
   int64_t proposer_clock_us = 0;
 
   // Of the command; the pointers are null between commands.
   uint32_t number = 0;
   const ::storage::v1::ApprovedCommand* approved = nullptr;
   const ::storage::v1::Command* command = nullptr;
-  std::string namespace_tag;
+  std::string namespace_tag = {};
 
   int64_t log_time_us() const { return header.log_time_us(); }
 };

@@ -102,9 +102,8 @@ bool HasUnknown(const google::protobuf::Message& message) {
           return true;
         }
       } else if (HasUnknown(
-                     repeated
-                         ? reflection.GetRepeatedMessage(message, field, i)
-                         : reflection.GetMessage(message, field))) {
+                     repeated ? reflection.GetRepeatedMessage(message, field, i)
+                              : reflection.GetMessage(message, field))) {
         return true;
       }
     }

@@ -24,9 +24,8 @@ absl::StatusOr<uint64_t> AddLeaf(ApplyContext& context, v1::AuditEntry entry) {
   entry.set_instance_id(context.proposer);
   std::string bytes = entry.SerializeAsString();
   if (bytes.size() > kLeafBytesMax) {
-    return absl::InternalError(
-        absl::StrCat("leaf: ", bytes.size(), " bytes, want at most ",
-                     kLeafBytesMax));
+    return absl::InternalError(absl::StrCat(
+        "leaf: ", bytes.size(), " bytes, want at most ", kLeafBytesMax));
   }
   const uint64_t index = context.edge.size();
   for (MerkleEdge::FullTile& tile :
@@ -68,15 +67,14 @@ absl::StatusOr<Effect> CheckApprovals(ApplyContext& context) {
   if (!context.command->principal().empty()) {
     principals.insert(context.command->principal());
   }
-  const std::string message = ApprovalSigningInput(
-      context.header.cluster_id(), context.approved->command());
+  const std::string message = ApprovalSigningInput(context.header.cluster_id(),
+                                                   context.approved->command());
   for (const auto& approval : context.approved->approvals()) {
     if (principals.size() >= threshold) break;
     if (approval.public_key().size() != kEd25519KeyBytes) continue;
-    KMS_ASSIGN_OR_RETURN(
-        const auto approver,
-        context.rows.GetRecord<::storage::v1::ApproverRecord>(
-            ApproverRow(approval.public_key())));
+    KMS_ASSIGN_OR_RETURN(const auto approver,
+                         context.rows.GetRecord<::storage::v1::ApproverRecord>(
+                             ApproverRow(approval.public_key())));
     if (!approver.has_value() ||
         approver->principal() != approval.principal()) {
       continue;

@@ -59,12 +59,12 @@ enum class BatchVerdict : uint8_t {
 struct BatchResult {
   LogPosition position;
   BatchVerdict verdict = BatchVerdict::kApplied;
-  BatchId id;                  // As it states; zeros if it has none.
-  std::string sealed_digest;   // SHA-256 of the entry as received.
-  std::string digest;          // 32 bytes: digest(position).
+  BatchId id;                   // As it states; zeros if it has none.
+  std::string sealed_digest;    // SHA-256 of the entry as received.
+  std::string digest;           // 32 bytes: digest(position).
   std::vector<Effect> effects;  // One a command, if applied.
-  uint64_t tree_size = 0;      // After it; as are the next two.
-  std::string tree_root;       // 32 bytes.
+  uint64_t tree_size = 0;       // After it; as are the next two.
+  std::string tree_root;        // 32 bytes.
   int64_t log_time_us = 0;
 };
 

@@ -10,23 +10,23 @@ namespace kms::storage {
 
 absl::StatusOr<InstanceTable> InstanceTable::Load(const RowReader& rows) {
   InstanceTable table;
-  KMS_RETURN_IF_ERROR(rows.Scan(
-      FamilyPrefix(Family::kInstance), {}, EngineReader::kNoLimit,
-      [&](const RowKey& key, std::string value) -> absl::Status {
-        ::storage::v1::InstanceRecord record;
-        if (!record.ParseFromString(value)) {
-          return RowLoss(Family::kInstance, "does not parse");
-        }
-        auto public_key =
-            crypto::PublicKey::Ed25519(AsBytes(record.public_key()));
-        if (!public_key.ok()) {
-          return RowLoss(Family::kInstance, "has no public key");
-        }
-        table.instances_.emplace(
-            std::string(key.id()),
-            Instance{std::move(record), *std::move(public_key)});
-        return absl::OkStatus();
-      }));
+  KMS_RETURN_IF_ERROR(
+      rows.Scan(FamilyPrefix(Family::kInstance), {}, EngineReader::kNoLimit,
+                [&](const RowKey& key, std::string value) -> absl::Status {
+                  ::storage::v1::InstanceRecord record;
+                  if (!record.ParseFromString(value)) {
+                    return RowLoss(Family::kInstance, "does not parse");
+                  }
+                  auto public_key =
+                      crypto::PublicKey::Ed25519(AsBytes(record.public_key()));
+                  if (!public_key.ok()) {
+                    return RowLoss(Family::kInstance, "has no public key");
+                  }
+                  table.instances_.emplace(
+                      std::string(key.id()),
+                      Instance{std::move(record), *std::move(public_key)});
+                  return absl::OkStatus();
+                }));
   return table;
 }
 

@@ -91,15 +91,14 @@ absl::Status ApplyGenesis(ApplyContext& context,
 absl::StatusOr<Effect> ApplyRegister(ApplyContext& context,
                                      const ::storage::v1::Register& op) {
   const uint32_t level = context.header.feature_level();
-  if (!CheckRegister(op).ok() ||
-      op.evidence_digest().size() != kSha256Bytes) {
+  if (!CheckRegister(op).ok() || op.evidence_digest().size() != kSha256Bytes) {
     return Refused(v1::REQUEST_MALFORMED,
                    "register: bad instance id, public key or evidence digest");
   }
   if (op.feature_level_min() > level || op.feature_level_max() < level) {
-    return Refused(v1::REQUEST_MALFORMED,
-                   absl::StrCat("register: does not speak feature level ",
-                                level));
+    return Refused(
+        v1::REQUEST_MALFORMED,
+        absl::StrCat("register: does not speak feature level ", level));
   }
   if (context.instances.Find(op.instance_id()) != nullptr) {
     return Refused(v1::ALREADY_EXISTS, "register: this instance id is taken");
@@ -127,8 +126,8 @@ absl::StatusOr<Effect> ApplyRaiseFeatureLevel(
   }
   if (op.level() > kFeatureLevelMax) {
     return absl::FailedPreconditionError(
-        absl::StrCat("feature level ", op.level(),
-                     ": this build speaks up to ", kFeatureLevelMax));
+        absl::StrCat("feature level ", op.level(), ": this build speaks up to ",
+                     kFeatureLevelMax));
   }
   context.header.set_feature_level(op.level());
   v1::AuditEntry entry;

@@ -17,10 +17,9 @@ bool ValidMaterial(const ::storage::v1::KeyMaterial& material) {
 // Whether `policy` is one of the command's namespace.
 absl::StatusOr<bool> HasPolicy(ApplyContext& context,
                                absl::string_view policy) {
-  KMS_ASSIGN_OR_RETURN(
-      const auto value,
-      context.rows.Get(
-          context.names.Policy(context.command->namespace_(), policy)));
+  KMS_ASSIGN_OR_RETURN(const auto value,
+                       context.rows.Get(context.names.Policy(
+                           context.command->namespace_(), policy)));
   return value.has_value();
 }
 
@@ -62,7 +61,8 @@ Effect NoKey() { return Refused(v1::NOT_FOUND, "key: no such key"); }
 
 absl::StatusOr<Effect> ApplyCreateKey(ApplyContext& context,
                                       const ::storage::v1::CreateKey& op) {
-  if (op.key_id().size() != kIdBytes || !ValidName(op.name(), kKeyNameBytesMax) ||
+  if (op.key_id().size() != kIdBytes ||
+      !ValidName(op.name(), kKeyNameBytesMax) ||
       op.description().size() > kDescriptionBytesMax ||
       !ValidMaterial(op.material())) {
     return Refused(v1::REQUEST_MALFORMED,

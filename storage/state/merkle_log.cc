@@ -19,9 +19,8 @@ absl::string_view HashAt(absl::string_view hashes, size_t i) {
 
 absl::StatusOr<std::string> ReadTile(const RowReader& rows, size_t level,
                                      uint64_t number) {
-  KMS_ASSIGN_OR_RETURN(
-      std::optional<std::string> tile,
-      rows.Get(TileRow(static_cast<uint8_t>(level), number)));
+  KMS_ASSIGN_OR_RETURN(std::optional<std::string> tile,
+                       rows.Get(TileRow(static_cast<uint8_t>(level), number)));
   if (!tile.has_value()) return RowLoss(Family::kTile, "is missing");
   if (tile->size() != kTileBytes) {
     return RowLoss(Family::kTile, "is not 256 hashes");
@@ -96,8 +95,8 @@ void MerkleEdge::AppendAt(size_t level, std::string hash,
   }
   // 256 hashes: `hash` is the tile's root, one hash of the next level.
   const uint64_t number = ((size_ + 1) >> (kTileHeight * (level + 1))) - 1;
-  filled.push_back({TileRow(static_cast<uint8_t>(level), number),
-                    std::move(tile.nodes[0])});
+  filled.push_back(
+      {TileRow(static_cast<uint8_t>(level), number), std::move(tile.nodes[0])});
   for (std::string& row : tile.nodes) row.clear();
   AppendAt(level + 1, std::move(hash), filled);
 }
@@ -165,8 +164,8 @@ absl::StatusOr<std::string> MerkleEdge::Node(const RowReader& rows,
   const uint64_t tile = first / kTileWidth;
   const uint64_t full_tiles = size_ >> (kTileHeight * (level + 1));
   if (tile >= full_tiles) {
-    return std::string(HashAt(levels_[level].tile->nodes[h],
-                              (first % kTileWidth) >> h));
+    return std::string(
+        HashAt(levels_[level].tile->nodes[h], (first % kTileWidth) >> h));
   }
   KMS_ASSIGN_OR_RETURN(const std::string hashes, ReadTile(rows, level, tile));
   return Fold(hashes, first % kTileWidth, size_t{1} << h);

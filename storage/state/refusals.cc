@@ -39,9 +39,8 @@ bool WellFormed(const ::storage::v1::CountRefusals& op) {
 absl::Status AddRefusalLeaf(ApplyContext& context, absl::string_view key_id,
                             v1::Refused refused, Effect& effect) {
   const RowKey row = RefusalRateRow(context.namespace_tag, key_id);
-  KMS_ASSIGN_OR_RETURN(
-      const auto stored,
-      context.rows.GetRecord<::storage::v1::QuotaRecord>(row));
+  KMS_ASSIGN_OR_RETURN(const auto stored,
+                       context.rows.GetRecord<::storage::v1::QuotaRecord>(row));
   auto rate = stored.value_or(::storage::v1::QuotaRecord());
   const int64_t minute = context.log_time_us() / kMinuteUs * kMinuteUs;
   if (rate.window_start_us() != minute) {

@@ -202,10 +202,9 @@ absl::StatusOr<Effect> ApplyRelease(ApplyContext& context, const Release& op) {
                           Refused(v1::NO_POLICY, "key: names no policy"));
   }
   const std::string& name_space = context.command->namespace_();
-  KMS_ASSIGN_OR_RETURN(
-      const auto policy,
-      context.rows.GetRecord<::storage::v1::PolicyRecord>(
-          context.names.Policy(name_space, key->policy())));
+  KMS_ASSIGN_OR_RETURN(const auto policy,
+                       context.rows.GetRecord<::storage::v1::PolicyRecord>(
+                           context.names.Policy(name_space, key->policy())));
   if (!policy.has_value()) return RowLoss(Family::kPolicy, "is missing");
   KMS_ASSIGN_OR_RETURN(
       const auto policy_version,

@@ -53,12 +53,12 @@ absl::Status RefuseUnknownFamilies(const RowReader& rows) {
   for (size_t family = 0; family < kByteValues; ++family) {
     if (family >= 1 && family <= Families().size()) continue;
     bool found = false;
-    KMS_RETURN_IF_ERROR(rows.engine().Scan(
-        std::string(1, static_cast<char>(family)), {}, 1,
-        [&found](absl::string_view, absl::string_view) {
-          found = true;
-          return true;
-        }));
+    KMS_RETURN_IF_ERROR(
+        rows.engine().Scan(std::string(1, static_cast<char>(family)), {}, 1,
+                           [&found](absl::string_view, absl::string_view) {
+                             found = true;
+                             return true;
+                           }));
     if (found) return Refuse(v1::DATA_LOSS, "state: a row of no family");
   }
   return absl::OkStatus();

@@ -56,8 +56,7 @@ absl::string_view RowKey::id() const {
 }
 
 absl::StatusOr<RowKey> ParseRowKey(absl::string_view bytes) {
-  const size_t family =
-      bytes.empty() ? 0 : static_cast<uint8_t>(bytes.front());
+  const size_t family = bytes.empty() ? 0 : static_cast<uint8_t>(bytes.front());
   if (family < 1 || family > kFamilies.size()) {
     return absl::InvalidArgumentError("row key: unknown family");
   }

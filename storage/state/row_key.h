@@ -31,23 +31,23 @@ namespace kms::storage {
 
 // Stored: never renumber.
 enum class Family : uint8_t {
-  kHeader = 1,         // The one StateHeader.
-  kInstance = 2,       // instance id[16] -> InstanceRecord
-  kApprover = 3,       // public key[32] -> ApproverRecord
-  kDigest = 4,         // slot uint32 -> DigestRecord
-  kKey = 5,            // key id[16] -> KeyRecord
-  kKeyName = 6,        // name hash[32] -> KeyNameRecord
-  kKeyVersion = 7,     // key id[16] version uint32 -> KeyVersionRecord
-  kReleaseCount = 8,   // key id[16] version uint32 -> ReleaseCountRecord
-  kPolicy = 9,         // name hash[32] -> PolicyRecord
+  kHeader = 1,          // The one StateHeader.
+  kInstance = 2,        // instance id[16] -> InstanceRecord
+  kApprover = 3,        // public key[32] -> ApproverRecord
+  kDigest = 4,          // slot uint32 -> DigestRecord
+  kKey = 5,             // key id[16] -> KeyRecord
+  kKeyName = 6,         // name hash[32] -> KeyNameRecord
+  kKeyVersion = 7,      // key id[16] version uint32 -> KeyVersionRecord
+  kReleaseCount = 8,    // key id[16] version uint32 -> ReleaseCountRecord
+  kPolicy = 9,          // name hash[32] -> PolicyRecord
   kPolicyVersion = 10,  // name hash[32] version uint32 -> PolicyVersionRecord
-  kAnchor = 11,        // name hash[32] -> AnchorRecord
-  kSpent = 12,         // challenge hash[32] -> SpentChallengeRecord
-  kSpentExpiry = 13,   // expiry uint64, challenge hash[32] -> empty
-  kQuota = 14,         // key id[16] policy's name hash[32] -> QuotaRecord
-  kRefusalRate = 15,   // key id[16] -> QuotaRecord
-  kLeaf = 16,          // leaf uint64 -> the leaf's bytes
-  kTile = 17,          // level uint8, number uint64 -> 256 hashes
+  kAnchor = 11,         // name hash[32] -> AnchorRecord
+  kSpent = 12,          // challenge hash[32] -> SpentChallengeRecord
+  kSpentExpiry = 13,    // expiry uint64, challenge hash[32] -> empty
+  kQuota = 14,          // key id[16] policy's name hash[32] -> QuotaRecord
+  kRefusalRate = 15,    // key id[16] -> QuotaRecord
+  kLeaf = 16,           // leaf uint64 -> the leaf's bytes
+  kTile = 17,           // level uint8, number uint64 -> 256 hashes
 };
 
 inline constexpr size_t kNamespaceTagBytes = 16;

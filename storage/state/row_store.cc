@@ -13,9 +13,8 @@ std::string AadOf(const RowKey& key) {
 }  // namespace
 
 absl::Status RowLoss(Family family, absl::string_view fault) {
-  return Refuse(v1::DATA_LOSS,
-                absl::StrCat("state row of family ", InfoOf(family).name, ": ",
-                             fault));
+  return Refuse(v1::DATA_LOSS, absl::StrCat("state row of family ",
+                                            InfoOf(family).name, ": ", fault));
 }
 
 absl::StatusOr<std::string> SealRow(const Envelope& envelope, const RowKey& key,

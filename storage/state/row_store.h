@@ -53,8 +53,8 @@ class RowReader {
   // Calls `fn` for at most `limit` rows in key order whose key begins with
   // `prefix` and is greater than `start_after`; an error of `fn` ends the scan
   // and is returned. kDataLoss: as Get, or not a row key.
-  using RowStatusFn = absl::FunctionRef<absl::Status(const RowKey& key,
-                                                     std::string value)>;
+  using RowStatusFn =
+      absl::FunctionRef<absl::Status(const RowKey& key, std::string value)>;
   absl::Status Scan(absl::string_view prefix, absl::string_view start_after,
                     size_t limit, RowStatusFn fn) const;
 

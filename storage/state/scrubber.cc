@@ -37,14 +37,14 @@ absl::Status Scrubber::StepRows(size_t limit) {
     return absl::OkStatus();
   }
   size_t read = 0;
-  KMS_RETURN_IF_ERROR(view_->rows_.Scan(
-      FamilyPrefix(Families()[family_].family), after_, limit,
-      [&](const RowKey& key, std::string value) {
-        sum_.Add(hasher_.Hash(key, value));
-        after_ = key.bytes();
-        ++read;
-        return absl::OkStatus();
-      }));
+  KMS_RETURN_IF_ERROR(
+      view_->rows_.Scan(FamilyPrefix(Families()[family_].family), after_, limit,
+                        [&](const RowKey& key, std::string value) {
+                          sum_.Add(hasher_.Hash(key, value));
+                          after_ = key.bytes();
+                          ++read;
+                          return absl::OkStatus();
+                        }));
   if (read < limit) {
     ++family_;
     after_.clear();
@@ -56,7 +56,7 @@ absl::Status Scrubber::StepLeaves(size_t limit) {
   const std::string after =
       tree_.size() == 0 ? "" : LeafRow(tree_.size() - 1).bytes();
   const uint64_t before = tree_.size();
-  KMS_RETURN_IF_ERROR(view_->rows_.Scan(
+  const absl::Status read = view_->rows_.Scan(
       FamilyPrefix(Family::kLeaf), after, limit,
       [&](const RowKey& key, std::string leaf) -> absl::Status {
         if (key != LeafRow(tree_.size())) {
@@ -67,7 +67,8 @@ absl::Status Scrubber::StepLeaves(size_t limit) {
           KMS_RETURN_IF_ERROR(CheckTile(tile));
         }
         return absl::OkStatus();
-      }));
+      });
+  KMS_RETURN_IF_ERROR(read);
   if (tree_.size() == before) return RowLoss(Family::kLeaf, "is missing");
   return absl::OkStatus();
 }

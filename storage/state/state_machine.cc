@@ -68,8 +68,8 @@ absl::Status CheckHeader(const StateHeader& header) {
   if (header.feature_level() < kFeatureLevelMin ||
       header.feature_level() > kFeatureLevelMax) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "state: feature level ", header.feature_level(),
-        ", this build speaks ", kFeatureLevelMin, " to ", kFeatureLevelMax));
+        "state: feature level ", header.feature_level(), ", this build speaks ",
+        kFeatureLevelMin, " to ", kFeatureLevelMax));
   }
   return absl::OkStatus();
 }
@@ -107,12 +107,11 @@ class StateMachine::Impl {
       : engine_(engine),
         envelope_(envelope),
         reader_(engine, envelope),
-        names_(std::move(names)),
+        names_(std::make_shared<const NameHasher>(std::move(names))),
         hasher_(std::move(hasher)) {}
 
   absl::Status Load();
-  absl::StatusOr<BatchResult> Apply(const LogEntry& entry,
-                                    absl::string_view own_digest);
+  absl::StatusOr<BatchResult> Apply(const LogEntry& entry, IsOwnFn is_own);
 
   std::shared_ptr<const StateView> View() const {
     absl::MutexLock lock(&mutex_);
@@ -122,8 +121,7 @@ class StateMachine::Impl {
 
  private:
   absl::Status LoadTree();
-  absl::StatusOr<BatchResult> ApplyEntry(const LogEntry& entry,
-                                         absl::string_view own_digest);
+  absl::StatusOr<BatchResult> ApplyEntry(const LogEntry& entry, IsOwnFn is_own);
   absl::Status ApplyFirst(ApplyContext& context, const OpenedBatch& opened,
                           BatchResult& result);
   absl::Status ApplyNext(ApplyContext& context,
@@ -145,7 +143,7 @@ class StateMachine::Impl {
   Engine& engine_;
   const Envelope& envelope_;
   const RowReader reader_;
-  const NameHasher names_;
+  const std::shared_ptr<const NameHasher> names_;
   const RowHasher hasher_;
 
   // The apply thread's.
@@ -200,26 +198,26 @@ absl::Status StateMachine::Impl::LoadTree() {
   const std::string last =
       edge_.size() == 0 ? "" : LeafRow(edge_.size() - 1).bytes();
   bool beyond = false;
-  KMS_RETURN_IF_ERROR(engine_.Scan(
-      FamilyPrefix(Family::kLeaf), last, 1,
-      [&beyond](absl::string_view, absl::string_view) {
-        beyond = true;
-        return true;
-      }));
+  KMS_RETURN_IF_ERROR(
+      engine_.Scan(FamilyPrefix(Family::kLeaf), last, 1,
+                   [&beyond](absl::string_view, absl::string_view) {
+                     beyond = true;
+                     return true;
+                   }));
   if (beyond) return RowLoss(Family::kLeaf, "is beyond the tree");
   return absl::OkStatus();
 }
 
-absl::StatusOr<BatchResult> StateMachine::Impl::Apply(
-    const LogEntry& entry, absl::string_view own_digest) {
+absl::StatusOr<BatchResult> StateMachine::Impl::Apply(const LogEntry& entry,
+                                                      IsOwnFn is_own) {
   KMS_RETURN_IF_ERROR(stopped_);
-  absl::StatusOr<BatchResult> result = ApplyEntry(entry, own_digest);
+  absl::StatusOr<BatchResult> result = ApplyEntry(entry, is_own);
   if (!result.ok()) stopped_ = result.status();
   return result;
 }
 
 absl::StatusOr<BatchResult> StateMachine::Impl::ApplyEntry(
-    const LogEntry& entry, absl::string_view own_digest) {
+    const LogEntry& entry, IsOwnFn is_own) {
   const bool first = header_.index() == 0;
   if (entry.position.index != header_.index() + 1 ||
       (!first && entry.position.epoch != header_.epoch())) {
@@ -236,7 +234,7 @@ absl::StatusOr<BatchResult> StateMachine::Impl::ApplyEntry(
   const std::optional<OpenedBatch> opened = ParseBatch(padded);
 
   RowBatch rows(reader_);
-  ApplyContext context{rows,  names_,         header_, instances_,
+  ApplyContext context{rows,  *names_,        header_, instances_,
                        edge_, entry.position, "",      0};
   header_.set_index(entry.position.index);
   if (first) {
@@ -245,8 +243,8 @@ absl::StatusOr<BatchResult> StateMachine::Impl::ApplyEntry(
     }
     KMS_RETURN_IF_ERROR(ApplyFirst(context, *opened, result));
   } else {
-    KMS_RETURN_IF_ERROR(ApplyNext(context, opened,
-                                  own_digest == result.sealed_digest, result));
+    KMS_RETURN_IF_ERROR(
+        ApplyNext(context, opened, is_own(result.sealed_digest), result));
   }
   KMS_RETURN_IF_ERROR(Commit(rows, result));
   Publish();
@@ -281,10 +279,9 @@ absl::Status StateMachine::Impl::ApplyFirst(ApplyContext& context,
       AsBytes(genesis.first_instance().public_key()));
   const std::string signed_bytes =
       BatchSigningInput(opened.signed_batch.batch());
-  if (!key.ok() ||
-      !key->VerifyEd25519(AsBytes(signed_bytes),
-                          AsBytes(opened.signed_batch.signature()))
-           .ok()) {
+  if (!key.ok() || !key->VerifyEd25519(AsBytes(signed_bytes),
+                                       AsBytes(opened.signed_batch.signature()))
+                        .ok()) {
     return no_genesis;
   }
   result.id = IdOf(batch);
@@ -316,8 +313,8 @@ absl::Status StateMachine::Impl::ApplyNext(
   }
   const Batch& batch = opened->batch;
   result.id = IdOf(batch);
-  context.proposer = std::string(
-      AsStringView(BytesView(result.id.instance.bytes)));
+  context.proposer =
+      std::string(AsStringView(BytesView(result.id.instance.bytes)));
   context.proposer_clock_us = batch.clock_us();
   KMS_ASSIGN_OR_RETURN(result.verdict,
                        Judge(context, *opened, signature_known));
@@ -360,18 +357,20 @@ absl::StatusOr<BatchVerdict> StateMachine::Impl::Judge(
        batch.sequence() <= record.sequence())) {
     return BatchVerdict::kDuplicate;
   }
-  if (batch.feature_level() > header_.feature_level() ||
-      batch.commands_size() > static_cast<int>(kCommandsPerBatchMax) ||
-      batch.clock_us() <= 0 || batch.clock_us() > kClockUsMax) {
-    return BatchVerdict::kMalformed;
-  }
   // One batch is in flight at a time, so a gap is a batch that its proposer
   // saw in another history than this.
-  const uint64_t next = batch.incarnation() == record.incarnation()
-                            ? record.sequence() + 1
-                            : 1;
+  const uint64_t next =
+      batch.incarnation() == record.incarnation() ? record.sequence() + 1 : 1;
   KMS_ASSIGN_OR_RETURN(BatchVerdict verdict, JudgePosition(context, batch));
   if (batch.sequence() != next) verdict = BatchVerdict::kDiverged;
+  // A level above the state's is nobody's to propose: state decides, so this
+  // is a no-op and does not stop those who do not speak it.
+  if (verdict == BatchVerdict::kApplied &&
+      (batch.feature_level() > header_.feature_level() ||
+       batch.commands_size() > static_cast<int>(kCommandsPerBatchMax) ||
+       batch.clock_us() <= 0 || batch.clock_us() > kClockUsMax)) {
+    verdict = BatchVerdict::kMalformed;
+  }
   if (verdict == BatchVerdict::kApplied &&
       (HasUnknown(opened.signed_batch) || HasUnknown(batch))) {
     return Unknown("batch");
@@ -462,8 +461,8 @@ absl::Status StateMachine::Impl::ApplyCommands(ApplyContext& context,
       context.approved = &approved;
       KMS_ASSIGN_OR_RETURN(Effect effect, ApplyCommand(context));
       if (command.has_release() && effect.ok()) {
-        next_expiry_us_ = std::min(next_expiry_us_,
-                                   command.release().challenge_expires_us());
+        next_expiry_us_ =
+            std::min(next_expiry_us_, command.release().challenge_expires_us());
       }
       result.effects.push_back(std::move(effect));
     } else {
@@ -491,9 +490,9 @@ absl::Status StateMachine::Impl::AddRejectedLeaf(ApplyContext& context,
 //                     SHA-256(verdict, effects, row writes, header)), numbers
 // big-endian, the header without digest and row sum, which follow from it.
 absl::Status StateMachine::Impl::Commit(RowBatch& rows, BatchResult& result) {
-  const std::string previous =
-      header_.digest().empty() ? std::string(kSha256Bytes, '\0')
-                               : header_.digest();
+  const std::string previous = header_.digest().empty()
+                                   ? std::string(kSha256Bytes, '\0')
+                                   : header_.digest();
   header_.set_tree_size(edge_.size());
   header_.set_tree_root(edge_.Root());
   header_.clear_digest();
@@ -517,8 +516,7 @@ absl::Status StateMachine::Impl::Commit(RowBatch& rows, BatchResult& result) {
   record.set_digest(result.digest);
   record.set_epoch(result.position.epoch);
   record.set_index(result.position.index);
-  KMS_RETURN_IF_ERROR(
-      rows.PutRecord(DigestRow(result.position.index), record));
+  KMS_RETURN_IF_ERROR(rows.PutRecord(DigestRow(result.position.index), record));
   rows.MoveSum(hasher_, sum_);
   header_.set_digest(result.digest);
   header_.set_row_sum(sum_.bytes());
@@ -536,8 +534,8 @@ absl::Status StateMachine::Impl::Commit(RowBatch& rows, BatchResult& result) {
 }
 
 void StateMachine::Impl::Publish() {
-  auto view = std::make_shared<const StateView>(
-      engine_.Snapshot(), envelope_, names_, header_, edge_.Share());
+  auto view = std::make_shared<const StateView>(engine_.Snapshot(), envelope_,
+                                                names_, header_, edge_.Share());
   std::shared_ptr<const StateView> old;  // Destroyed outside the lock.
   absl::MutexLock lock(&mutex_);
   old = std::exchange(view_, std::move(view));
@@ -559,9 +557,13 @@ absl::StatusOr<std::unique_ptr<StateMachine>> StateMachine::Open(
   return std::unique_ptr<StateMachine>(new StateMachine(std::move(impl)));
 }
 
+absl::StatusOr<BatchResult> StateMachine::Apply(const LogEntry& entry) {
+  return impl_->Apply(entry, [](absl::string_view) { return false; });
+}
+
 absl::StatusOr<BatchResult> StateMachine::Apply(const LogEntry& entry,
-                                                absl::string_view own_digest) {
-  return impl_->Apply(entry, own_digest);
+                                                IsOwnFn is_own) {
+  return impl_->Apply(entry, is_own);
 }
 
 std::shared_ptr<const StateView> StateMachine::View() const {

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -44,10 +45,12 @@ class StateMachine {
 
   ~StateMachine();
 
-  // Applies the next entry of the log. `own_digest`, if not empty, is the
-  // SHA-256 of sealed bytes that this process signed itself: the signature of
-  // an entry with that digest is not verified again (it costs as much as the
-  // rest of a small batch together).
+  // Whether this process signed, itself and in memory, the sealed bytes with
+  // this SHA-256: then their signature is not verified again. It costs as much
+  // as the rest of a small batch together.
+  using IsOwnFn = absl::FunctionRef<bool(absl::string_view sealed_digest)>;
+
+  // Applies the next entry of the log.
   // An error is for ever: nothing was written, and every later call returns
   // it. The instance stops.
   // kFailedPrecondition: sealed under a log key that is not in the keyring, or
@@ -55,8 +58,8 @@ class StateMachine {
   // kDataLoss: the entry does not open, is not the next one, or is the first
   //   and no Genesis; or a row read for it does not authenticate.
   // Others: the engine's.
-  absl::StatusOr<BatchResult> Apply(const LogEntry& entry,
-                                    absl::string_view own_digest = {});
+  absl::StatusOr<BatchResult> Apply(const LogEntry& entry);
+  absl::StatusOr<BatchResult> Apply(const LogEntry& entry, IsOwnFn is_own);
 
   // The state after the last applied entry. Thread-safe, and cheap. Never
   // null.

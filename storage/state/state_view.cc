@@ -17,8 +17,7 @@ using ::storage::v1::PolicyRecord;
 using ::storage::v1::PolicyVersionRecord;
 
 absl::Status NotFound(absl::string_view subject) {
-  return Refuse(v1::NOT_FOUND,
-                absl::StrCat(subject, ": no such ", subject));
+  return Refuse(v1::NOT_FOUND, absl::StrCat(subject, ": no such ", subject));
 }
 
 template <typename Record>
@@ -61,11 +60,12 @@ std::string KeyMaterialAad(absl::string_view name_space,
 }
 
 StateView::StateView(std::unique_ptr<const EngineReader> snapshot,
-                     const Envelope& envelope, const NameHasher& names,
+                     const Envelope& envelope,
+                     std::shared_ptr<const NameHasher> names,
                      ::storage::v1::StateHeader header, MerkleEdge edge)
     : snapshot_(std::move(snapshot)),
       rows_(*snapshot_, envelope),
-      names_(names),
+      names_(std::move(names)),
       header_(std::move(header)),
       edge_(std::move(edge)) {}
 
@@ -73,7 +73,7 @@ absl::StatusOr<KeyRecord> StateView::GetKey(absl::string_view name_space,
                                             absl::string_view name) const {
   KMS_ASSIGN_OR_RETURN(const auto found,
                        rows_.GetRecord<::storage::v1::KeyNameRecord>(
-                           names_.KeyName(name_space, name)));
+                           names_->KeyName(name_space, name)));
   if (!found.has_value()) return NotFound("key");
   return GetKeyById(name_space, found->key_id());
 }
@@ -81,7 +81,7 @@ absl::StatusOr<KeyRecord> StateView::GetKey(absl::string_view name_space,
 absl::StatusOr<KeyRecord> StateView::GetKeyById(
     absl::string_view name_space, absl::string_view key_id) const {
   if (key_id.size() != kIdBytes) return NotFound("key");
-  const std::string tag = names_.Namespace(name_space);
+  const std::string tag = names_->Namespace(name_space);
   KMS_ASSIGN_OR_RETURN(auto key,
                        rows_.GetRecord<KeyRecord>(KeyRow(tag, key_id)));
   if (!key.has_value()) return NotFound("key");
@@ -91,8 +91,8 @@ absl::StatusOr<KeyRecord> StateView::GetKeyById(
 
 absl::Status StateView::FillReleases(absl::string_view tag,
                                      KeyRecord& key) const {
-  const std::string prefix = FamilyPrefix(Family::kReleaseCount, tag) +
-                             key.key_id();
+  const std::string prefix =
+      FamilyPrefix(Family::kReleaseCount, tag) + key.key_id();
   return rows_.Scan(
       prefix, {}, EngineReader::kNoLimit,
       [&](const RowKey& row, std::string value) -> absl::Status {
@@ -113,10 +113,9 @@ absl::StatusOr<::storage::v1::KeyMaterial> StateView::GetKeyMaterial(
     absl::string_view name_space, absl::string_view key_id,
     uint32_t version) const {
   if (key_id.size() != kIdBytes) return NotFound("key");
-  KMS_ASSIGN_OR_RETURN(
-      auto record,
-      rows_.GetRecord<KeyVersionRecord>(
-          KeyVersionRow(names_.Namespace(name_space), key_id, version)));
+  KMS_ASSIGN_OR_RETURN(auto record,
+                       rows_.GetRecord<KeyVersionRecord>(KeyVersionRow(
+                           names_->Namespace(name_space), key_id, version)));
   if (!record.has_value()) return NotFound("key version");
   if (!record->has_material()) {
     return Refuse(v1::VERSION_DESTROYED, "key version: destroyed");
@@ -127,7 +126,7 @@ absl::StatusOr<::storage::v1::KeyMaterial> StateView::GetKeyMaterial(
 absl::StatusOr<std::vector<KeyRecord>> StateView::ListKeys(
     absl::string_view name_space, absl::string_view after_id,
     size_t limit) const {
-  const std::string tag = names_.Namespace(name_space);
+  const std::string tag = names_->Namespace(name_space);
   const std::string prefix = FamilyPrefix(Family::kKey, tag);
   const std::string after =
       after_id.empty() ? "" : absl::StrCat(prefix, after_id);
@@ -139,14 +138,14 @@ absl::StatusOr<StateView::Policy> StateView::GetPolicy(
     std::optional<uint32_t> version) const {
   KMS_ASSIGN_OR_RETURN(
       const auto policy,
-      rows_.GetRecord<PolicyRecord>(names_.Policy(name_space, name)));
+      rows_.GetRecord<PolicyRecord>(names_->Policy(name_space, name)));
   if (!policy.has_value()) return NotFound("policy");
   Policy found;
   found.version = version.value_or(policy->version());
   found.latest_version = policy->version();
   KMS_ASSIGN_OR_RETURN(
-      auto record, rows_.GetRecord<PolicyVersionRecord>(names_.PolicyVersion(
-                       name_space, name, found.version)));
+      auto record, rows_.GetRecord<PolicyVersionRecord>(
+                       names_->PolicyVersion(name_space, name, found.version)));
   if (!record.has_value()) return NotFound("policy version");
   found.record = *std::move(record);
   return found;
@@ -157,7 +156,7 @@ absl::StatusOr<std::vector<PolicyRecord>> StateView::ListPolicies(
   KMS_ASSIGN_OR_RETURN(
       auto policies,
       ReadAll<PolicyRecord>(
-          rows_, FamilyPrefix(Family::kPolicy, names_.Namespace(name_space)),
+          rows_, FamilyPrefix(Family::kPolicy, names_->Namespace(name_space)),
           {}, EngineReader::kNoLimit));
   SortByName(policies);
   return policies;
@@ -166,7 +165,7 @@ absl::StatusOr<std::vector<PolicyRecord>> StateView::ListPolicies(
 absl::StatusOr<AnchorRecord> StateView::GetAnchor(
     absl::string_view name) const {
   KMS_ASSIGN_OR_RETURN(auto anchor,
-                       rows_.GetRecord<AnchorRecord>(names_.Anchor(name)));
+                       rows_.GetRecord<AnchorRecord>(names_->Anchor(name)));
   if (!anchor.has_value()) return NotFound("anchor");
   return *std::move(anchor);
 }
@@ -185,12 +184,12 @@ absl::StatusOr<::storage::v1::QuotaRecord> StateView::GetQuota(
   using ::storage::v1::QuotaRecord;
   if (key_id.size() != kIdBytes) return NotFound("key");
   KMS_ASSIGN_OR_RETURN(const Policy terms, GetPolicy(name_space, policy));
-  KMS_ASSIGN_OR_RETURN(const auto quota,
-                       rows_.GetRecord<QuotaRecord>(
-                           names_.Quota(name_space, key_id, policy)));
+  KMS_ASSIGN_OR_RETURN(
+      const auto quota,
+      rows_.GetRecord<QuotaRecord>(names_->Quota(name_space, key_id, policy)));
   if (!quota.has_value() ||
-      header_.log_time_us() >= quota->window_start_us() +
-                                   terms.record.terms().quota_window_us()) {
+      header_.log_time_us() >=
+          quota->window_start_us() + terms.record.terms().quota_window_us()) {
     return QuotaRecord();
   }
   return *quota;

@@ -42,7 +42,7 @@ std::string KeyMaterialAad(absl::string_view name_space,
 class StateView {
  public:
   StateView(std::unique_ptr<const EngineReader> snapshot,
-            const Envelope& envelope, const NameHasher& names,
+            const Envelope& envelope, std::shared_ptr<const NameHasher> names,
             ::storage::v1::StateHeader header, MerkleEdge edge);
 
   // As of when: {0, 0} and an empty header before the Genesis entry.
@@ -50,8 +50,8 @@ class StateView {
   const ::storage::v1::StateHeader& header() const { return header_; }
 
   // --- Keys. The versions' `releases` are filled in. NOT_FOUND. ---
-  absl::StatusOr<::storage::v1::KeyRecord> GetKey(
-      absl::string_view name_space, absl::string_view name) const;
+  absl::StatusOr<::storage::v1::KeyRecord> GetKey(absl::string_view name_space,
+                                                  absl::string_view name) const;
   absl::StatusOr<::storage::v1::KeyRecord> GetKeyById(
       absl::string_view name_space, absl::string_view key_id) const;
 
@@ -86,7 +86,7 @@ class StateView {
 
   // --- What appraisal reads. ---
   absl::StatusOr<::storage::v1::AnchorRecord> GetAnchor(
-      absl::string_view name) const;                                // NOT_FOUND
+      absl::string_view name) const;  // NOT_FOUND
   absl::StatusOr<std::vector<::storage::v1::AnchorRecord>> ListAnchors() const;
   uint64_t appraisal_generation() const {
     return header_.appraisal_generation();
@@ -137,7 +137,7 @@ class StateView {
 
   std::unique_ptr<const EngineReader> snapshot_;
   RowReader rows_;
-  const NameHasher& names_;
+  std::shared_ptr<const NameHasher> names_;
   ::storage::v1::StateHeader header_;
   MerkleEdge edge_;
 };

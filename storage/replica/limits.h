@@ -1,0 +1,49 @@
+// Every bound of the replica, with its reason.
+#ifndef STORAGE_REPLICA_LIMITS_H_
+#define STORAGE_REPLICA_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace kms::storage {
+
+// What may wait for the next batch: four of the largest. Beyond it callers
+// would only time out.
+inline constexpr size_t kQueuedCommandsMax = 16384;
+inline constexpr size_t kQueuedBytesMax = size_t{4} << 20;
+
+// Room in a batch for everything but commands: ids, digest, signature, framing.
+inline constexpr size_t kBatchOverheadBytes = 512;
+
+// Behind the log by more than this, new callers are sent elsewhere
+// (review.md 37).
+inline constexpr size_t kBatchesInFlightMax = 1000;
+inline constexpr absl::Duration kLagMax = absl::Seconds(1);
+
+// An instance that proposes nothing states its clock this often, so that log
+// time moves on.
+inline constexpr absl::Duration kTickInterval = absl::Seconds(10);
+
+// Bytes of batches that one Read of the log brings.
+inline constexpr size_t kReadBytesMax = size_t{4} << 20;
+inline constexpr absl::Duration kReadWait = absl::Seconds(5);
+
+// How much log is kept, whoever lags: an instance that was away for longer
+// copies a snapshot (architecture.md, "Trim").
+inline constexpr uint64_t kLogBytesKept = uint64_t{256} << 20;
+inline constexpr absl::Duration kLogTimeKept = absl::Hours(1);
+
+// One mark of the log's length for each of these: 256 MiB and an hour make
+// some 600 marks.
+inline constexpr uint64_t kMarkBytes = uint64_t{1} << 20;
+inline constexpr absl::Duration kMarkInterval = absl::Seconds(10);
+
+// The state is made durable after this much log, so that a restart replays
+// little.
+inline constexpr uint64_t kUnflushedBytesMax = uint64_t{64} << 20;
+
+}  // namespace kms::storage
+
+#endif  // STORAGE_REPLICA_LIMITS_H_
