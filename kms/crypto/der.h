@@ -18,7 +18,9 @@ inline constexpr uint8_t kDerNull = 0x05;
 inline constexpr uint8_t kDerOid = 0x06;
 inline constexpr uint8_t kDerSequence = 0x30;
 // [n] EXPLICIT.
-constexpr uint8_t DerContext(uint8_t n) { return uint8_t(0xa0 | n); }
+constexpr uint8_t DerContext(uint8_t n) {
+  return static_cast<uint8_t>(0xa0 | n);
+}
 
 class DerReader {
  public:

@@ -1,0 +1,51 @@
+#include "tools/client/grpc_status.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/string_view.h"
+#include "kms/base/refusal.h"
+#include "proto/kms/v1/refusal.pb.h"
+#include "tools/client/outcome.h"
+
+namespace kms::client {
+namespace {
+
+// RefusalDetail.reason's own bound.
+constexpr size_t kReasonBytesMax = 512;
+
+std::string Printable(const std::string& reason) {
+  const absl::string_view front(reason.data(),
+                                std::min(reason.size(), kReasonBytesMax));
+  return absl::CHexEscape(front);
+}
+
+bool MadeByTransport(absl::StatusCode code) {
+  return code == absl::StatusCode::kUnavailable ||
+         code == absl::StatusCode::kDeadlineExceeded ||
+         code == absl::StatusCode::kCancelled;
+}
+
+}  // namespace
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  v1::RefusalDetail detail;
+  if (!status.error_details().empty() &&
+      detail.ParseFromString(status.error_details()) &&
+      detail.code() != v1::REFUSAL_CODE_UNSPECIFIED &&
+      v1::RefusalCode_IsValid(detail.code())) {
+    return AsRefusal(Refuse(detail.code(), Printable(detail.reason())));
+  }
+  // The two enumerations have the same numbers by design.
+  const absl::Status plain(
+      static_cast<absl::StatusCode>(static_cast<int>(status.error_code())),
+      Printable(status.error_message()));
+  if (!MadeByTransport(plain.code())) return AsRefusal(plain);
+  // The transport's own words ("failed to connect to all addresses; ...").
+  return plain;
+}
+
+}  // namespace kms::client

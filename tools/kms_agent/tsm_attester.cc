@@ -1,0 +1,96 @@
+#include "tools/kms_agent/tsm_attester.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstddef>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "kms/base/status.h"
+#include "kms/crypto/random.h"
+#include "tools/client/file.h"
+
+namespace kms::agent {
+namespace {
+
+// The kernel's own bounds: TSM_INBLOB_MAX, TSM_OUTBLOB_MAX, and for the
+// certificate table the largest that Linux asks the host for.
+constexpr size_t kReportDataBytes = 64;
+constexpr size_t kOutblobBytesMax = 32 * 1024;
+constexpr size_t kAuxblobBytesMax = 64 * 1024;
+constexpr size_t kWordBytesMax = 256;
+
+// In one write, as configfs demands, to an attribute that must be there.
+absl::Status WriteAttribute(const std::string& path, BytesView bytes) {
+  const client::Fd attribute(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!attribute.valid()) return client::ErrnoError("open", path);
+  const ssize_t put = write(attribute.get(), bytes.data(), bytes.size());
+  if (put < 0) return client::ErrnoError("write", path);
+  if (static_cast<size_t>(put) != bytes.size()) {
+    return absl::InternalError(absl::StrCat(path, ": short write"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadWord(const std::string& path) {
+  KMS_ASSIGN_OR_RETURN(const std::string line,
+                       client::ReadFile(path, kWordBytesMax));
+  return std::string(absl::StripSuffix(line, "\n"));
+}
+
+}  // namespace
+
+absl::Status TsmAttester::MakeKernelFolder(const std::string& path) {
+  if (mkdir(path.c_str(), 0700) != 0) return client::ErrnoError("mkdir", path);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::EvidenceBundle> TsmAttester::Attest(BytesView report_data) {
+  if (report_data.size() != kReportDataBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("report data: ", report_data.size(), " bytes, want 64"));
+  }
+  const std::string folder =
+      absl::StrCat(root_, "/kms-agent-", Hex(crypto::RandomString(8)));
+  KMS_RETURN_IF_ERROR(make_folder_(folder));
+  const auto remove_folder =
+      absl::MakeCleanup([&folder] { rmdir(folder.c_str()); });
+
+  KMS_ASSIGN_OR_RETURN(const std::string provider,
+                       ReadWord(folder + "/provider"));
+  if (provider != "sev_guest") {
+    return absl::FailedPreconditionError(
+        "tsm report: the provider is not sev_guest");
+  }
+  KMS_RETURN_IF_ERROR(WriteAttribute(folder + "/inblob", report_data));
+  KMS_ASSIGN_OR_RETURN(std::string report,
+                       client::ReadFile(folder + "/outblob", kOutblobBytesMax));
+  // Optional: a host that has no table leaves it empty.
+  const absl::StatusOr<std::string> certificates =
+      client::ReadFile(folder + "/auxblob", kAuxblobBytesMax);
+  // "The value in this attribute increments each time @inblob or any option is
+  // written": more than our one write means that the report is somebody's.
+  KMS_ASSIGN_OR_RETURN(const std::string generation,
+                       ReadWord(folder + "/generation"));
+  if (generation != "1") {
+    return absl::AbortedError("tsm report: written to by somebody else");
+  }
+
+  v1::EvidenceBundle bundle;
+  v1::Evidence& evidence = *bundle.add_evidence();
+  evidence.set_type(v1::SEV_SNP);
+  v1::EvidenceFile& file = *evidence.add_files();
+  file.set_role("evidence");
+  file.set_content(std::move(report));
+  if (certificates.ok() && !certificates->empty()) {
+    v1::EvidenceFile& table = *evidence.add_files();
+    table.set_role("cert_table");
+    table.set_content(*certificates);
+  }
+  return bundle;
+}
+
+}  // namespace kms::agent
