@@ -288,68 +288,88 @@ absl::Status Unsealer::ResetUnseal() {
   return absl::OkStatus();
 }
 
+absl::Status Unsealer::OpenStores(Opened& next) const {
+  const std::string cluster = In(options_.data_dir, kClusterName);
+  storage::RocksdbOptions engine;
+  engine.on_fatal = options_.on_fatal;
+  engine.path = In(cluster, kLogName);
+  KMS_ASSIGN_OR_RETURN(next.log_engine, storage::OpenRocksdbEngine(engine));
+  engine.path = In(cluster, kStateName);
+  KMS_ASSIGN_OR_RETURN(next.state_engine, storage::OpenRocksdbEngine(engine));
+  if (options_.evidence_retention > absl::ZeroDuration()) {
+    engine.path = In(cluster, kEvidenceName);
+    KMS_ASSIGN_OR_RETURN(next.evidence_engine,
+                         storage::OpenRocksdbEngine(engine));
+  }
+  storage::LocalLogOptions log;
+  log.acknowledged_path = In(cluster, kAcknowledgedName);
+  KMS_ASSIGN_OR_RETURN(next.log,
+                       storage::LocalLog::Open(next.log_engine.get(), log));
+  return absl::OkStatus();
+}
+
+absl::Status Unsealer::OpenReplica(Opened& next, const SealFile& seal,
+                                   const InstanceFile& file,
+                                   const storage::Keyring& keyring) const {
+  KMS_ASSIGN_OR_RETURN(storage::Keyring copy, keyring.Clone());
+  KMS_ASSIGN_OR_RETURN(
+      std::shared_ptr<const storage::Envelope> envelope,
+      storage::Envelope::Create(
+          std::make_shared<const storage::Keyring>(std::move(copy))));
+  KMS_ASSIGN_OR_RETURN(
+      crypto::Ed25519SigningKey identity,
+      PrimarySigningKey(keyring, storage::KeyKind::kClusterIdentity));
+  KMS_ASSIGN_OR_RETURN(
+      crypto::Ed25519SigningKey checkpoint,
+      PrimarySigningKey(keyring, storage::KeyKind::kCheckpoint));
+
+  storage::ReplicaOptions replica;
+  replica.state = next.state_engine.get();
+  replica.log = next.log.get();
+  replica.envelope = envelope.get();
+  replica.clock = options_.clock;
+  replica.boot_time = BootTime;
+  std::copy(file.id.begin(), file.id.end(), replica.instance.bytes.begin());
+  replica.signing_key = &next.instance_key;
+  replica.cluster_id = seal.commitments.cluster_id;
+  replica.on_fatal = options_.on_fatal;
+  KMS_ASSIGN_OR_RETURN(
+      std::unique_ptr<storage::Replica> serving,
+      storage::Replica::Open(replica, options_.clock->Now() + kOpenTimeout));
+
+  std::unique_ptr<storage::EvidenceArchive> evidence;
+  if (next.evidence_engine != nullptr) {
+    evidence = std::make_unique<storage::EvidenceArchive>(
+        *next.evidence_engine, envelope, options_.evidence_retention);
+  }
+  next.instance = std::unique_ptr<Instance>(new Instance{
+      seal.commitments.cluster_id, file.id, *options_.clock,
+      std::move(envelope), std::move(serving), std::move(evidence),
+      std::move(identity), std::move(checkpoint), options_.simulated_anchors});
+  return absl::OkStatus();
+}
+
 absl::Status Unsealer::OpenInstance(const OpenedSeal& opened) {
   if (gone_ != nullptr && !gone_->HasBeenNotified()) {
     return Refuse(v1::LOG_UNAVAILABLE,
                   "unseal: calls from before the seal are still ending");
   }
   SealFile seal;
-  InstanceFile instance_file;
+  InstanceFile file;
   {
     absl::MutexLock lock(&mutex_);
     seal = *seal_;
-    instance_file = instance_;
+    file = instance_;
   }
-  const std::string& cluster_id = seal.commitments.cluster_id;
   KMS_ASSIGN_OR_RETURN(
       crypto::Ed25519SigningKey instance_key,
-      OpenInstanceKey(instance_file, AsBytes(cluster_id), opened.root));
+      OpenInstanceKey(file, AsBytes(seal.commitments.cluster_id), opened.root));
   auto next = std::make_unique<Opened>(std::move(instance_key));
+  KMS_RETURN_IF_ERROR(OpenStores(*next));
+  KMS_RETURN_IF_ERROR(OpenReplica(*next, seal, file, opened.keyring));
 
-  const std::string cluster = In(options_.data_dir, kClusterName);
-  storage::RocksdbOptions engine;
-  engine.on_fatal = options_.on_fatal;
-  engine.path = In(cluster, kLogName);
-  KMS_ASSIGN_OR_RETURN(next->log_engine, storage::OpenRocksdbEngine(engine));
-  engine.path = In(cluster, kStateName);
-  KMS_ASSIGN_OR_RETURN(next->state_engine, storage::OpenRocksdbEngine(engine));
-  storage::LocalLogOptions log;
-  log.acknowledged_path = In(cluster, kAcknowledgedName);
-  KMS_ASSIGN_OR_RETURN(next->log,
-                       storage::LocalLog::Open(next->log_engine.get(), log));
-
-  KMS_ASSIGN_OR_RETURN(storage::Keyring copy, opened.keyring.Clone());
-  auto keyring = std::make_shared<const storage::Keyring>(std::move(copy));
-  KMS_ASSIGN_OR_RETURN(
-      crypto::Ed25519SigningKey identity,
-      PrimarySigningKey(*keyring, storage::KeyKind::kClusterIdentity));
-  KMS_ASSIGN_OR_RETURN(
-      crypto::Ed25519SigningKey checkpoint,
-      PrimarySigningKey(*keyring, storage::KeyKind::kCheckpoint));
-  KMS_ASSIGN_OR_RETURN(std::shared_ptr<const storage::Envelope> envelope,
-                       storage::Envelope::Create(keyring));
-
-  storage::ReplicaOptions replica;
-  replica.state = next->state_engine.get();
-  replica.log = next->log.get();
-  replica.envelope = envelope.get();
-  replica.clock = options_.clock;
-  replica.boot_time = BootTime;
-  std::copy(instance_file.id.begin(), instance_file.id.end(),
-            replica.instance.bytes.begin());
-  replica.signing_key = &next->instance_key;
-  replica.cluster_id = cluster_id;
-  replica.on_fatal = options_.on_fatal;
-  KMS_ASSIGN_OR_RETURN(
-      std::unique_ptr<storage::Replica> serving,
-      storage::Replica::Open(replica, options_.clock->Now() + kOpenTimeout));
-
-  next->instance = std::unique_ptr<Instance>(new Instance{
-      cluster_id, instance_file.id, *options_.clock, std::move(envelope),
-      std::move(serving), std::move(evidence), std::move(identity),
-      std::move(checkpoint), options_.simulated_anchors});
   auto gone = std::make_shared<absl::Notification>();
-  std::shared_ptr<Opened> shared(next.release(), [gone](Opened* last) {
+  const std::shared_ptr<Opened> shared(next.release(), [gone](Opened* last) {
     delete last;
     gone->Notify();
   });

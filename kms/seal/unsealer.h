@@ -137,6 +137,10 @@ class Unsealer {
   void Adopt(SealFile seal, InstanceFile instance);
   absl::StatusOr<OpenedSeal> OpenDevelopmentSeal(const SealFile& seal) const;
   absl::Status CheckSealed() const;
+  absl::Status OpenStores(Opened& next) const;
+  absl::Status OpenReplica(Opened& next, const SealFile& seal,
+                           const InstanceFile& file,
+                           const storage::Keyring& keyring) const;
   absl::Status OpenInstance(const OpenedSeal& opened)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(life_mutex_);
   absl::Status LetGo(absl::Time deadline)
