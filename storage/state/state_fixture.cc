@@ -35,8 +35,9 @@ std::string TestId(uint64_t n, size_t size) {
 }
 
 TestInstance MakeTestInstance(uint64_t n) {
-  static auto& keys = *new std::map<
-      uint64_t, std::shared_ptr<const crypto::Ed25519SigningKey>>();
+  static auto& keys =
+      *new std::map<uint64_t,
+                    std::shared_ptr<const crypto::Ed25519SigningKey>>();
   auto& key = keys[n];
   if (key == nullptr) {
     auto generated = crypto::Ed25519SigningKey::Generate();
