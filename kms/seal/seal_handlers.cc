@@ -41,7 +41,7 @@ absl::StatusOr<v1::InitResponse> SealHandlers::Init(
   response.set_verifier_key(made.verifier_key);
   for (const Secret& share : made.shares) {
     const BytesView text = share.Expose(GrantSecretAccess());
-    response.add_shares(text.data(), text.size());
+    response.add_shares(ToString(text));
   }
   return response;
 }

@@ -193,7 +193,7 @@ class Server::Impl {
         release_(*holder_, clock, ReleaseOptionsOf(config)),
         keys_(*holder_),
         policies_(*holder_),
-        audit_(*holder_, checkpoints_),
+        audit_(*holder_),
         seal_(*unsealer_),
         heartbeat_(HeartbeatOptions{
             holder_.get(), &status_, &checkpoints_, unsealer_.get(), &log,
