@@ -52,8 +52,8 @@ class TestInstance {
 
   // The instance, which must be there.
   std::shared_ptr<const Instance> get() const;
-  const storage::StateView&
-  Refresh();  // The newest view; valid until the next.
+  // The state now; valid until the next call, or Seal.
+  const storage::StateView& View();
 
  private:
   TestInstance();

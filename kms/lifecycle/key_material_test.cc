@@ -49,7 +49,7 @@ TEST_F(KeyMaterialTest, OpensNowhereElse) {
 TEST_F(KeyMaterialTest, NoticesEveryChangedByte) {
   for (size_t i = 0; i < wrapped_.size(); ++i) {
     std::string changed = wrapped_;
-    changed[i] = static_cast<char>(changed[i] ^ 1);
+    changed[i] = static_cast<char>(changed[i] ^ 2);
     const auto opened = OpenKeyMaterial(*envelope_, place_, AsBytes(changed));
     ASSERT_FALSE(opened.ok()) << i;
     // Bytes 1 to 4 name the key version: one that the keyring has not got.
