@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "kms/base/clock.h"
 #include "kms/base/proto_json.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
@@ -88,7 +88,7 @@ absl::StatusOr<Request> Prepare(const Options& options) {
       policy::LoadBundle(index, [&path](const std::string& name) {
         return ReadFile(path.parent_path() / name);
       }));
-  absl::Time at = index.verify_at.value_or(absl::Now());
+  absl::Time at = index.verify_at.value_or(SystemClock().Now());
   if (!options.at.empty()) {
     std::string error;
     if (!absl::ParseTime(absl::RFC3339_full, options.at, &at, &error)) {
