@@ -82,11 +82,14 @@ absl::StatusOr<size_t> EvidenceArchive::Prune(absl::Time now, size_t limit) {
     KMS_ASSIGN_OR_RETURN(const std::optional<std::string> sealed,
                          engine_.Get(EvidenceKey(digest)));
     if (!sealed.has_value()) continue;
-    KMS_ASSIGN_OR_RETURN(const std::string row,
-                         envelope_->Open(KeyKind::kStorage, AsBytes(*sealed),
-                                         AsBytes(Aad(digest))));
-    ByteReader kept(AsBytes(row));
-    if (kept.U64Be() <= expires_us) batch.Delete(EvidenceKey(digest));
+    const absl::StatusOr<std::string> row = envelope_->Open(
+        KeyKind::kStorage, AsBytes(*sealed), AsBytes(Aad(digest)));
+    // Evidence that no longer opens is of no use to anybody, and one damaged
+    // row must not keep all that expired after it.
+    if (!row.ok() && !absl::IsDataLoss(row.status())) return row.status();
+    if (!row.ok() || ByteReader(AsBytes(*row)).U64Be() <= expires_us) {
+      batch.Delete(EvidenceKey(digest));
+    }
   }
   if (!batch.empty()) {
     KMS_RETURN_IF_ERROR(engine_.Write(batch, Sync::kNo));

@@ -40,7 +40,8 @@ class EvidenceArchive {
   // kNotFound: never seen here, or pruned. kDataLoss: it does not open.
   absl::StatusOr<std::string> Get(BytesView digest) const;
 
-  // Deletes at most `limit` pieces that expired before `now`; returns how many.
+  // Deletes at most `limit` pieces that expired before `now`, and those of them
+  // that do not open any more; returns how many.
   absl::StatusOr<size_t> Prune(absl::Time now, size_t limit);
 
  private:

@@ -63,6 +63,18 @@ TEST_F(EvidenceArchiveTest, KeepsEvidenceThatWasShownAgain) {
   EXPECT_EQ(*archive_.Get(AsBytes(digest_)), "evidence");
 }
 
+TEST_F(EvidenceArchiveTest, ADamagedRowIsPrunedLikeAnyOther) {
+  ASSERT_TRUE(archive_.Put(AsBytes(digest_), AsBytes("evidence"), now_).ok());
+  WriteBatch batch;
+  batch.Put("e" + digest_, "damaged");
+  ASSERT_TRUE(engine_.Write(batch, Sync::kNo).ok());
+  EXPECT_EQ(archive_.Get(AsBytes(digest_)).status().code(),
+            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(*archive_.Prune(now_ + absl::Minutes(61), 100), 1u);
+  EXPECT_EQ(archive_.Get(AsBytes(digest_)).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
 TEST_F(EvidenceArchiveTest, NoticesEvidenceMovedToAnotherDigest) {
   ASSERT_TRUE(archive_.Put(AsBytes(digest_), AsBytes("evidence"), now_).ok());
   const std::string other = crypto::Sha256(AsBytes("other"));

@@ -29,6 +29,13 @@ struct RocksdbOptions {
   // the write-ahead log that a start has to replay.
   size_t memtable_bytes = size_t{32} << 20;
 
+  // Whether every row can be made again from elsewhere, as the state is from
+  // the shared log. Then a damaged write-ahead log ends where the damage
+  // begins: a power cut may have written unsynced pages in any order, and what
+  // was flushed is never in question. If not, only an unfinished last record
+  // is forgiven.
+  bool replayable = false;
+
   // See engine.h. If it returns, the engine refuses everything after.
   FatalFn on_fatal = AbortOnFatal;
 
@@ -38,7 +45,8 @@ struct RocksdbOptions {
 
 // Opens the directory, or makes a new one.
 // kDataLoss: a file does not match its checksum, or is missing; a write-ahead
-//   log that merely ends in an unfinished record opens, without that record.
+//   log that merely ends in an unfinished record opens, without that record,
+//   and a damaged one does if `replayable`.
 // kFailedPrecondition: another process has it open, or group or others may
 //   enter the directory.
 // kUnavailable: the disk failed.

@@ -319,6 +319,33 @@ TEST_F(RocksdbEngineTest, ChangedLogByteBeforeTheEndIsDataLoss) {
   EXPECT_EQ(RefusalOf(status), v1::DATA_LOSS);
 }
 
+TEST_F(RocksdbEngineTest, AHoleInUnsyncedRecordsOpensOnlyWhatIsReplayed) {
+  // As when the disk wrote the pages of the unsynced end out of order.
+  const std::string page(4096, 'p');
+  ASSERT_TRUE(Open().ok());
+  ASSERT_TRUE(Put("flushed", "1", Sync::kNo).ok());
+  ASSERT_TRUE(engine_->Flush().ok());
+  ASSERT_TRUE(Put("a", "1", Sync::kNo).ok());
+  ASSERT_TRUE(Put("b", page, Sync::kNo).ok());
+  ASSERT_TRUE(Put("c", "1", Sync::kNo).ok());
+  engine_.reset();
+  const std::string path = FileWith(".log", page);
+  std::string log = ReadFile(path);
+  log.replace(log.find(page), page.size(), page.size(), '\0');
+  WriteFile(path, log);
+
+  EXPECT_EQ(Open().code(), absl::StatusCode::kDataLoss);
+  options_.replayable = true;
+  for (int start = 0; start < 2; ++start) {
+    const absl::Status opened = Open();
+    ASSERT_TRUE(opened.ok()) << opened;
+    EXPECT_EQ(Get("flushed"), "1");
+    EXPECT_EQ(Get("a"), "1");
+    EXPECT_EQ(Get("b"), "(absent)");
+    EXPECT_EQ(Get("c"), "(absent)");
+  }
+}
+
 TEST_F(RocksdbEngineTest, MissingFilesAreDataLossNotAFreshStart) {
   ASSERT_TRUE(Open().ok());
   ASSERT_TRUE(Put("a", "value of a").ok());

@@ -36,7 +36,8 @@ absl::Status NotOrdered(absl::string_view why) {
 }
 
 // A caller's wait, from the queue to the answer. Guarded by the replica's
-// mutex; shared, because a caller may leave before its command is applied.
+// mutex, but for the command, which does not change; shared, because a caller
+// may leave before its command is applied.
 struct Proposal {
   ApprovedCommand command;
   size_t bytes = 0;
@@ -46,9 +47,10 @@ struct Proposal {
 };
 using ProposalPtr = std::shared_ptr<Proposal>;
 
-// A batch from its first append until it is applied.
+// A batch from when it is taken off the queue until it is applied: a proposal
+// is always in the queue or in one of these.
 struct InFlight {
-  std::string sealed_digest;
+  std::string sealed_digest;  // Empty until it is sealed.
   std::vector<ProposalPtr> proposals;
   std::optional<absl::Duration> appended_at;  // boot_time; nothing: unknown.
 };
@@ -87,7 +89,8 @@ class Replica::Impl {
   // --- The proposer thread. ---
   void ProposerLoop();
   std::vector<ProposalPtr> TakeBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ProposeBatch(std::vector<ProposalPtr> proposals);
+  void ProposeBatch(uint64_t sequence,
+                    const std::vector<ProposalPtr>& proposals);
   void AppendUntilKnown(const BatchId& id, const std::string& sealed);
   bool BatchWanted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return ended_ || !fatal_.ok() ||
@@ -229,6 +232,9 @@ absl::Status Replica::Impl::OpenIncarnation(absl::Time deadline) {
       sequence_ = 1;
       return absl::OkStatus();
     }
+    if (absl::Now() >= deadline) {
+      return NotOrdered("no incarnation could be opened in time");
+    }
   }
 }
 
@@ -271,6 +277,14 @@ absl::StatusOr<Applied> Replica::Impl::Propose(ApprovedCommand command,
     return Refuse(v1::REQUEST_MALFORMED,
                   absl::StrCat("command: ", command.approvals_size(),
                                " approvals, want at most ", kApprovalsMax));
+  }
+  // Apply stops every instance, for good, on what it does not know: that must
+  // never come from a caller.
+  ::storage::v1::Command parsed;
+  if (!parsed.ParseFromString(command.command()) || HasUnknown(parsed) ||
+      HasUnknown(command)) {
+    return Refuse(v1::REQUEST_MALFORMED,
+                  "command: does not parse, or holds an unknown field or enum");
   }
   const auto proposal = std::make_shared<Proposal>();
   proposal->bytes = command.ByteSizeLong();
@@ -371,6 +385,7 @@ Batch Replica::Impl::NewBatch() const {
 void Replica::Impl::ProposerLoop() {
   for (;;) {
     std::vector<ProposalPtr> proposals;
+    uint64_t sequence = 0;
     {
       absl::MutexLock lock(&mutex_);
       const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -379,8 +394,11 @@ void Replica::Impl::ProposerLoop() {
       mutex_.Await(absl::Condition(&wanted));
       if (ended_ || !fatal_.ok()) return;
       proposals = TakeBatch();
+      // A batch that was not appended leaves its number to the next.
+      sequence = sequence_ + 1;
+      in_flight_[sequence].proposals = proposals;
     }
-    ProposeBatch(std::move(proposals));
+    ProposeBatch(sequence, proposals);
   }
 }
 
@@ -399,37 +417,40 @@ std::vector<ProposalPtr> Replica::Impl::TakeBatch() {
   return proposals;
 }
 
-void Replica::Impl::ProposeBatch(std::vector<ProposalPtr> proposals) {
+void Replica::Impl::ProposeBatch(uint64_t sequence,
+                                 const std::vector<ProposalPtr>& proposals) {
   Batch batch = NewBatch();
-  // Only this thread changes it; a batch that was not appended reuses it.
-  {
-    absl::MutexLock lock(&mutex_);
-    batch.set_sequence(sequence_ + 1);
-    for (const ProposalPtr& proposal : proposals) {
-      *batch.add_commands() = proposal->command;
-    }
+  batch.set_sequence(sequence);
+  for (const ProposalPtr& proposal : proposals) {
+    *batch.add_commands() = proposal->command;
   }
   const auto sealed =
       SealBatch(*options_.envelope, *options_.signing_key, batch);
-  {
-    // In the table before it can be in the log: the applier may be faster than
-    // the answer to the append.
-    absl::MutexLock lock(&mutex_);
-    InFlight& in_flight = in_flight_[batch.sequence()];
-    in_flight.proposals = std::move(proposals);
-    if (sealed.ok()) in_flight.sealed_digest = crypto::Sha256(AsBytes(*sealed));
-  }
   if (!sealed.ok()) return Fatal(sealed.status());
-  AppendUntilKnown(IdOf(batch.sequence()), *sealed);
+  {
+    // Its digest is known before it can be in the log: the applier may be
+    // faster than the answer to the append.
+    absl::MutexLock lock(&mutex_);
+    const auto in_flight = in_flight_.find(sequence);
+    if (in_flight == in_flight_.end()) return;  // Answered: stopping.
+    in_flight->second.sealed_digest = crypto::Sha256(AsBytes(*sealed));
+  }
+  AppendUntilKnown(IdOf(sequence), *sealed);
 }
 
 void Replica::Impl::AppendUntilKnown(const BatchId& id,
                                      const std::string& sealed) {
-  absl::StatusOr<LogPosition> position;
-  do {
-    position = options_.log->Append(id, AsBytes(sealed));
-  } while (absl::IsUnavailable(position.status()) && WaitToRetry());
-  if (absl::IsUnavailable(position.status())) return;  // Stopping.
+  absl::StatusOr<LogPosition> position =
+      options_.log->Append(id, AsBytes(sealed));
+  // After one unknown outcome "no room" says nothing of that first try, which
+  // may still come into the log.
+  for (bool unknown = false;
+       absl::IsUnavailable(position.status()) ||
+       (unknown && absl::IsResourceExhausted(position.status()));
+       position = options_.log->Append(id, AsBytes(sealed))) {
+    unknown = true;
+    if (!WaitToRetry()) return;
+  }
   if (absl::IsResourceExhausted(position.status())) {
     absl::MutexLock lock(&mutex_);
     const auto batch = in_flight_.find(id.sequence);
@@ -485,6 +506,9 @@ absl::Status Replica::Impl::ApplyEntry(const LogEntry& entry) {
       }));
   absl::MutexLock lock(&mutex_);
   keeper_.Applied(entry.position, entry.batch.size(), options_.boot_time());
+  // Everybody is answered by then; a batch of ours is not another process's
+  // because nobody waits for it any more.
+  if (ended_ || !fatal_.ok()) return absl::OkStatus();
   return Settle(result);
 }
 

@@ -1,19 +1,25 @@
 #include "storage/replica/replica.h"
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
+#include "kms/base/clock.h"
 #include "kms/base/refusal.h"
 #include "storage/engine/memory_engine.h"
+#include "storage/engine/rocksdb_engine.h"
 #include "storage/log/simulated/simulated_log.h"
 #include "storage/replica/limits.h"
 #include "storage/state/limits.h"
 #include "storage/state/state_fixture.h"
+#include "storage/state/state_machine.h"
 
 namespace kms::storage {
 namespace {
@@ -34,8 +40,31 @@ class LockedLog : public SharedLog {
   explicit LockedLog(LockedService& service)
       : service_(service), client_(service.log.Attach()) {}
 
+  // Called before each append, without a lock; what it returns, if anything,
+  // is the answer in place of the log's.
+  using AppendFn = std::function<std::optional<absl::StatusOr<LogPosition>>(
+      const BatchId& id, BytesView sealed)>;
+  void OnAppend(AppendFn on_append) {
+    absl::MutexLock lock(&service_.mutex);
+    on_append_ = std::move(on_append);
+  }
+  // While true, reads find nothing.
+  void HoldReads(bool hold) {
+    absl::MutexLock lock(&service_.mutex);
+    reads_held_ = hold;
+    service_.changed.SignalAll();
+  }
+
   absl::StatusOr<LogPosition> Append(const BatchId& id,
                                      BytesView sealed) override {
+    AppendFn on_append;
+    {
+      absl::MutexLock lock(&service_.mutex);
+      on_append = on_append_;
+    }
+    if (on_append != nullptr) {
+      if (const auto answer = on_append(id, sealed)) return *answer;
+    }
     absl::MutexLock lock(&service_.mutex);
     service_.log.Step();
     service_.changed.SignalAll();
@@ -48,7 +77,8 @@ class LockedLog : public SharedLog {
     const absl::Time until = absl::Now() + wait;
     for (;;) {
       service_.log.Step();
-      auto entries = client_->Read(after, bytes_max, wait);
+      absl::StatusOr<std::vector<LogEntry>> entries = std::vector<LogEntry>();
+      if (!reads_held_) entries = client_->Read(after, bytes_max, wait);
       if (!entries.ok() || !entries->empty() || interrupted_ ||
           absl::Now() >= until) {
         interrupted_ = false;
@@ -76,6 +106,24 @@ class LockedLog : public SharedLog {
   LockedService& service_;
   std::unique_ptr<SimulatedLogClient> client_;
   bool interrupted_ = false;
+  bool reads_held_ = false;
+  AppendFn on_append_;
+};
+
+// A clock that calls a function before it tells the time.
+class HookedClock : public Clock {
+ public:
+  explicit HookedClock(const Clock& clock) : clock_(clock) {}
+
+  absl::Time Now() const override {
+    if (on_now != nullptr) on_now();
+    return clock_.Now();
+  }
+
+  std::function<void()> on_now;
+
+ private:
+  const Clock& clock_;
 };
 
 // One instance: its disk and its place in the log survive a restart.
@@ -130,6 +178,13 @@ class ReplicaTest : public testing::Test {
       member.fatal = status;
     };
     return options;
+  }
+  size_t LogSize() {
+    absl::MutexLock lock(&service_.mutex);
+    return service_.log.Entries(0).size();
+  }
+  void WaitForLogSize(size_t size) {
+    while (LogSize() < size) std::this_thread::yield();
   }
   absl::Status Open(Member& member) {
     auto replica = Replica::Open(OptionsOf(member), Soon());
@@ -315,15 +370,228 @@ TEST_F(ReplicaTest, AnotherProcessOfTheSameInstanceStopsThisOne) {
   EXPECT_EQ(Do(clone, fixture_.PutPolicy("p")), kDone);
 }
 
-TEST_F(ReplicaTest, ABatchOfADeadProcessUnderTheNextNumberIsSteppedOver) {
-  // The dead process opened incarnation 2, and its batch is in the log.
+TEST_F(ReplicaTest, ABatchOfADeadProcessUnderTheSameNumberIsSteppedOver) {
+  // The dead process had sent the first batch of incarnation 2: it arrives
+  // when the new process, which has not seen it, sends its own of that number.
+  MemoryEngine engine;
+  const auto mirror = StateMachine::Open(engine, fixture_.envelope());
+  ASSERT_TRUE((*mirror)->Apply(service_.log.Entries(0)[0]).ok());
+  TestInstance dead = first_.instance;
+  dead.incarnation = 2;
+  const std::string late = fixture_.Seal(
+      dead,
+      fixture_.NewBatch(dead, *(*mirror)->View(), {fixture_.PutPolicy("p")}));
+  LockedLog other(service_);
+  std::vector<uint64_t> tried;
+  first_.log->OnAppend([&](const BatchId& id, BytesView) {
+    tried.push_back(id.incarnation);
+    if (id.incarnation == 2) {
+      EXPECT_TRUE(other.Append(id, AsBytes(late)).ok());
+    }
+    return std::nullopt;
+  });
   ASSERT_EQ(Open(first_), absl::OkStatus());
+  EXPECT_EQ(tried, (std::vector<uint64_t>{2, 3}));
+  first_.log->OnAppend(nullptr);
+  const auto view = first_.replica->View();
+  EXPECT_EQ(view->GetInstance(first_.instance.id)->incarnation(), 3u);
+  EXPECT_TRUE(view->GetPolicy("default", "p").ok());  // It was in the log.
+  EXPECT_EQ(Do(first_, fixture_.PutPolicy("q")), kDone);
+}
+
+TEST_F(ReplicaTest, AStaleBatchIsProposedAgain) {
+  // Thousands of entries: MemoryEngine would copy its rows for each.
+  RocksdbOptions disk;
+  disk.path = testing::TempDir() + "/stale";
+  const auto engine = OpenRocksdbEngine(disk);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  ReplicaOptions options = OptionsOf(first_);
+  options.state = engine->get();
+  auto replica = Replica::Open(options, Soon());
+  ASSERT_TRUE(replica.ok()) << replica.status();
+  const std::string junk = *fixture_.envelope().Seal(
+      KeyKind::kLog, AsBytes("junk"), AsBytes("kms.v1 log entry"));
+  LockedLog other(service_);
+  BatchId junk_id;
+  first_.log->OnAppend([&](const BatchId&, BytesView) {
+    // Overtaken by a whole window of entries, once.
+    while (junk_id.sequence < kDigestWindow) {
+      ++junk_id.sequence;
+      EXPECT_TRUE(other.Append(junk_id, AsBytes(junk)).ok());
+    }
+    return std::nullopt;
+  });
+  const auto applied = (*replica)->Propose(fixture_.PutPolicy("p"), Soon());
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_TRUE(applied->effect.ok());
+  // Two entries at the start, the window, the stale batch and this one.
+  EXPECT_EQ(applied->position.index, 2 + kDigestWindow + 2);
+}
+
+TEST_F(ReplicaTest, ItsOwnBatchJudgedDivergedStopsItWithDataLoss) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  // A log that acknowledges a batch and loses it: the next leaves a gap.
+  absl::Notification lost;
+  first_.log->OnAppend(
+      [&](const BatchId& id,
+          BytesView) -> std::optional<absl::StatusOr<LogPosition>> {
+        if (id.sequence != 2) return std::nullopt;
+        lost.Notify();
+        return LogPosition{1, 3};
+      });
+  absl::Status first_answer;
+  std::thread caller([&] {
+    first_answer =
+        first_.replica->Propose(fixture_.PutPolicy("p"), Soon()).status();
+  });
+  lost.WaitForNotification();
+  StateFixture mine;
+  const absl::Status second_answer =
+      first_.replica->Propose(mine.PutPolicy("q"), Soon()).status();
+  caller.join();
+  EXPECT_EQ(RefusalOf(second_answer), v1::LOG_UNAVAILABLE);
+  EXPECT_EQ(RefusalOf(first_answer), v1::DATA_LOSS);
+  EXPECT_EQ(RefusalOf(WaitForFatal(first_)), v1::DATA_LOSS);
+  EXPECT_EQ(RefusalOf(first_.replica->health()), v1::DATA_LOSS);
+  EXPECT_TRUE(
+      first_.replica->View()->GetInstance(first_.instance.id)->fenced());
+  // Nor does it start again.
+  first_.log->OnAppend(nullptr);
   first_.replica.reset();
-  Member clone(service_, first_.instance);  // Its disk is empty: it replays.
-  ASSERT_EQ(Open(clone), absl::OkStatus());
+  EXPECT_EQ(Open(first_).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(ReplicaTest, NoRoomInTheLogIsALimitAndTheNumberIsUsedAgain) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  first_.log->OnAppend([](const BatchId&, BytesView) {
+    return absl::ResourceExhaustedError("no room");
+  });
   EXPECT_EQ(
-      clone.replica->View()->GetInstance(first_.instance.id)->incarnation(),
-      3u);
+      RefusalOf(
+          first_.replica->Propose(fixture_.PutPolicy("p"), Soon()).status()),
+      v1::LIMIT_REACHED);
+  first_.log->OnAppend(nullptr);
+  EXPECT_EQ(Do(first_, fixture_.PutPolicy("p")), kDone);
+}
+
+TEST_F(ReplicaTest, NoRoomAfterAnUnknownOutcomeIsNotANo) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  first_.log->HoldReads(true);
+  LockedLog other(service_);
+  int tries = 0;
+  first_.log->OnAppend(
+      [&](const BatchId& id,
+          BytesView sealed) -> std::optional<absl::StatusOr<LogPosition>> {
+        switch (++tries) {
+          case 1:  // It is done, and the answer is lost.
+            EXPECT_TRUE(other.Append(id, sealed).ok());
+            return absl::UnavailableError("lost");
+          case 2:
+            return absl::ResourceExhaustedError("no room");
+          default:
+            first_.log->HoldReads(false);
+            return std::nullopt;
+        }
+      });
+  EXPECT_EQ(Do(first_, fixture_.PutPolicy("p")), kDone);
+  EXPECT_EQ(Do(first_, fixture_.PutPolicy("q")), kDone);
+  EXPECT_EQ(first_.replica->health(), absl::OkStatus());
+}
+
+TEST_F(ReplicaTest, AFullQueueIsRateLimited) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  {
+    absl::MutexLock lock(&service_.mutex);
+    service_.log.SetPartitioned(first_.log->peer(), true);
+  }
+  Command command = fixture_.PutPolicy("p");
+  command.mutable_put_policy()->set_source(std::string(kObjectBytesMax, 's'));
+  // What is in flight, what fills the queue, and some more.
+  constexpr size_t kCallers = kQueuedBytesMax / kObjectBytesMax + 6;
+  std::atomic<int> refused = 0;
+  std::vector<absl::Status> answers(kCallers);
+  std::vector<std::thread> callers;
+  for (absl::Status& answer : answers) {
+    callers.emplace_back([&, this] {
+      answer = first_.replica->Propose(command, Soon()).status();
+      if (RefusalOf(answer) == v1::RATE_LIMITED) ++refused;
+    });
+  }
+  while (refused == 0) std::this_thread::yield();
+  first_.replica->Stop(absl::InfinitePast());
+  for (std::thread& caller : callers) caller.join();
+  for (const absl::Status& answer : answers) {
+    if (absl::IsDeadlineExceeded(answer)) continue;  // In flight.
+    EXPECT_TRUE(RefusalOf(answer) == v1::RATE_LIMITED ||
+                RefusalOf(answer) == v1::LOG_UNAVAILABLE)
+        << answer;
+  }
+}
+
+TEST_F(ReplicaTest, RefusesCallersWhileItIsBehindTheLog) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  first_.log->HoldReads(true);
+  std::vector<std::thread> callers;
+  for (const char* name : {"p", "q"}) {
+    callers.emplace_back([this, name, command = fixture_.PutPolicy(name)] {
+      EXPECT_EQ(Do(first_, command), kDone) << name;
+    });
+    // With the second in the log, the first is known to be there.
+    WaitForLogSize(2 + callers.size());
+  }
+  boot_seconds_ += 2;
+  EXPECT_EQ(
+      RefusalOf(
+          first_.replica->Propose(fixture_.PutPolicy("r"), Soon()).status()),
+      v1::LOG_UNAVAILABLE);
+  EXPECT_EQ(LogSize(), 4u);
+  first_.log->HoldReads(false);
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(Do(first_, fixture_.PutPolicy("r")), kDone);
+}
+
+TEST_F(ReplicaTest, WhatApplyWouldStopOnIsRefusedBeforeProposing) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  Command unknown_enum = fixture_.SetKeyVersionState(
+      TestId(1), 1, static_cast<::storage::v1::KeyVersionState>(77));
+  Command unknown_field = fixture_.PutPolicy("p");
+  unknown_field.GetReflection()
+      ->MutableUnknownFields(&unknown_field)
+      ->AddVarint(60, 1);
+  for (const Command& command : {unknown_enum, unknown_field}) {
+    EXPECT_EQ(RefusalOf(first_.replica->Propose(command, Soon()).status()),
+              v1::REQUEST_MALFORMED);
+  }
+  ApprovedCommand no_command;
+  no_command.set_command("\xff");
+  EXPECT_EQ(RefusalOf(first_.replica->Propose(no_command, Soon()).status()),
+            v1::REQUEST_MALFORMED);
+  EXPECT_EQ(Do(first_, fixture_.PutPolicy("p")), kDone);
+  EXPECT_EQ(LogSize(), 3u);
+}
+
+TEST_F(ReplicaTest, StopAnswersABatchThatIsBeingMade) {
+  HookedClock clock(clock_);
+  ReplicaOptions options = OptionsOf(first_);
+  options.clock = &clock;
+  auto replica = Replica::Open(options, Soon());
+  ASSERT_TRUE(replica.ok()) << replica.status();
+  absl::Notification making;
+  absl::Notification answered;
+  clock.on_now = [&] {  // The proposer's, off the queue and not yet sealed.
+    making.Notify();
+    answered.WaitForNotification();
+  };
+  std::thread caller([&] {
+    EXPECT_EQ((*replica)->Propose(fixture_.PutPolicy("p"), Soon()).status(),
+              absl::DeadlineExceededError(
+                  "command: in flight when this instance stopped"));
+    answered.Notify();
+  });
+  making.WaitForNotification();
+  (*replica)->Stop(absl::InfinitePast());
+  caller.join();
+  EXPECT_EQ(LogSize(), 2u);  // And it is not sent any more.
 }
 
 TEST_F(ReplicaTest, AFailedDiskStopsServingWithItsStatus) {
@@ -343,18 +611,19 @@ TEST_F(ReplicaTest, AnUnreachableLogIsADeadlineNotALostCommand) {
     absl::MutexLock lock(&service_.mutex);
     service_.log.SetPartitioned(first_.log->peer(), true);
   }
-  EXPECT_EQ(
-      first_.replica
-          ->Propose(fixture_.PutPolicy("p"), absl::Now() + absl::Seconds(1))
-          .status()
-          .code(),
-      absl::StatusCode::kDeadlineExceeded);
+  const auto propose = [this](absl::string_view name) {
+    return first_.replica
+        ->Propose(fixture_.PutPolicy(name), absl::Now() + absl::Milliseconds(5))
+        .status();
+  };
+  // Until the proposer was quick enough to take it off the queue in time.
+  absl::Status status;
+  do {
+    status = propose("p");
+  } while (absl::IsUnavailable(status));
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
   // The batch is in flight; what comes now waits and was not ordered.
-  EXPECT_EQ(RefusalOf(first_.replica
-                          ->Propose(fixture_.PutPolicy("q"),
-                                    absl::Now() + absl::Milliseconds(50))
-                          .status()),
-            v1::LOG_UNAVAILABLE);
+  EXPECT_EQ(RefusalOf(propose("q")), v1::LOG_UNAVAILABLE);
   {
     absl::MutexLock lock(&service_.mutex);
     service_.log.SetPartitioned(first_.log->peer(), false);

@@ -449,7 +449,7 @@ TEST_F(ReleaseTest, ChallengesExpireByLogTime) {
 
 TEST_F(ReleaseTest, SpentRowsGoWhenLogTimePassesTheirExpiry) {
   fed_.Do(fixture_.PutPolicy("p", 1));
-  const size_t count = kSpentPrunedPerBatchMax + 10;
+  const size_t count = kSpentPrunedPerBatchMin + 10;
   std::vector<Command> releases;
   for (uint64_t n = 0; n < count; ++n) {
     releases.push_back(Release(n));
@@ -465,6 +465,23 @@ TEST_F(ReleaseTest, SpentRowsGoWhenLogTimePassesTheirExpiry) {
   EXPECT_EQ(
       *fed_.view()->FindSpentChallenge(releases[0].release().challenge_hash()),
       std::nullopt);
+}
+
+TEST_F(ReleaseTest, PruningKeepsUpWithSpending) {
+  fed_.Do(fixture_.PutPolicy("p", 1));
+  const size_t count = 2 * kSpentPrunedPerBatchMin;
+  auto release = [&, first = uint64_t{0}]() mutable {
+    std::vector<Command> releases;
+    for (size_t i = 0; i < count; ++i) {
+      releases.push_back(Release(first++));
+      releases.back().mutable_release()->set_policy_version(2);
+    }
+    for (const Effect& effect : fed_.Do(releases)) ASSERT_TRUE(effect.ok());
+  };
+  release();
+  Advance(300'000'001);
+  release();
+  EXPECT_EQ(fed_.view()->header().spent_challenges(), count);
 }
 
 TEST_F(ReleaseTest, IllFormedReleasesAreRefused) {

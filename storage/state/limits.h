@@ -67,7 +67,8 @@ inline constexpr int64_t kChallengeLifetimeUsMax = kHourUs;
 // Five minutes of 1,000 releases a second make 300,000 rows; three times that.
 // A full set refuses releases; it never forgets (review.md 38).
 inline constexpr uint64_t kSpentChallengesMax = 1'000'000;
-inline constexpr size_t kSpentPrunedPerBatchMax = 256;
+// Expired ones deleted by one batch, beside one for each of its commands.
+inline constexpr size_t kSpentPrunedPerBatchMin = 256;
 
 // Refused leaves a key and minute of log time: a refused workload that tries
 // again and again must not grow the replicated log.

@@ -1,6 +1,7 @@
 #include "storage/state/scrubber.h"
 
 #include "kms/crypto/merkle.h"
+#include "storage/state/row_check.h"
 
 namespace kms::storage {
 
@@ -30,6 +31,12 @@ absl::Status Scrubber::StepRows(size_t limit) {
   }
   if (family_ == Families().size()) {
     rows_done_ = true;
+    KMS_RETURN_IF_ERROR(CheckFirstRows(view_->rows_));
+    KMS_ASSIGN_OR_RETURN(const std::optional<std::string> header,
+                         view_->rows_.Get(HeaderRow()));
+    if (header != view_->header().SerializeAsString()) {
+      return RowLoss(Family::kHeader, "is not what memory holds");
+    }
     if (sum_.bytes() != view_->header().row_sum()) {
       return Refuse(v1::DATA_LOSS,
                     "state: the rows do not add up to the header's sum");

@@ -133,7 +133,7 @@ class StateMachine::Impl {
   absl::StatusOr<BatchVerdict> JudgePosition(ApplyContext& context,
                                              const Batch& batch);
   absl::Status StateClock(ApplyContext& context, const Batch& batch);
-  absl::Status PruneSpent(ApplyContext& context);
+  absl::Status PruneSpent(ApplyContext& context, size_t most);
   absl::Status ApplyCommands(ApplyContext& context, const Batch& batch,
                              BatchResult& result);
   absl::Status AddRejectedLeaf(ApplyContext& context, BatchResult& result);
@@ -327,7 +327,10 @@ absl::Status StateMachine::Impl::ApplyNext(
       return AddRejectedLeaf(context, result);
   }
   KMS_RETURN_IF_ERROR(StateClock(context, batch));
-  KMS_RETURN_IF_ERROR(PruneSpent(context));
+  // As many as the batch may spend, and some: pruning keeps up with spending.
+  KMS_RETURN_IF_ERROR(PruneSpent(
+      context,
+      kSpentPrunedPerBatchMin + static_cast<size_t>(batch.commands_size())));
   return ApplyCommands(context, batch, result);
 }
 
@@ -420,18 +423,18 @@ absl::Status StateMachine::Impl::StateClock(ApplyContext& context,
   return absl::OkStatus();
 }
 
-absl::Status StateMachine::Impl::PruneSpent(ApplyContext& context) {
+absl::Status StateMachine::Impl::PruneSpent(ApplyContext& context,
+                                            size_t most) {
   const int64_t now = header_.log_time_us();
   if (now <= next_expiry_us_) return absl::OkStatus();
   std::vector<RowKey> expired;
   int64_t next = std::numeric_limits<int64_t>::max();
   KMS_RETURN_IF_ERROR(reader_.Scan(
-      FamilyPrefix(Family::kSpentExpiry), pruned_through_,
-      kSpentPrunedPerBatchMax + 1,
+      FamilyPrefix(Family::kSpentExpiry), pruned_through_, most + 1,
       [&](const RowKey& key, std::string) -> absl::Status {
         ByteReader id(AsBytes(key.id()));
         const auto expires_us = static_cast<int64_t>(id.U64Be());
-        if (expires_us >= now || expired.size() == kSpentPrunedPerBatchMax) {
+        if (expires_us >= now || expired.size() == most) {
           next = std::min(next, expires_us);
         } else {
           expired.push_back(key);
