@@ -10,6 +10,7 @@
 #include "kms/base/bytes.h"
 #include "kms/base/status.h"
 #include "kms/crypto/random.h"
+#include "storage/archive/evidence_archive.h"
 #include "storage/envelope/envelope.h"
 #include "storage/envelope/keyring.h"
 #include "storage/replica/replica.h"
@@ -114,9 +115,10 @@ absl::Status TestInstance::Open(const TestInstanceOptions& options) {
       Instance{.cluster_id = cluster_id,
                .instance_id = ToString(instance_id.bytes),
                .clock = clock,
-               .envelope = std::move(envelope),
+               .envelope = envelope,
                .replica = std::move(replica),
-               .evidence_archive = nullptr,
+               .evidence_archive = std::make_unique<storage::EvidenceArchive>(
+                   archive_engine_, envelope, absl::Hours(1)),
                .identity_key = std::move(identity_key),
                .checkpoint_key = std::move(checkpoint_key),
                .simulated_anchors = options.simulated_anchors}));

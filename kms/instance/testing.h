@@ -61,6 +61,7 @@ class TestInstance {
 
   storage::MemoryEngine state_engine_;
   storage::MemoryEngine log_engine_;
+  storage::MemoryEngine archive_engine_;
   std::unique_ptr<storage::LocalLog> log_;
   std::unique_ptr<crypto::Ed25519SigningKey> instance_key_;
   std::shared_ptr<const storage::StateView> view_;

@@ -30,10 +30,14 @@ absl::Status CheckSizes(const v1::ReleaseKeyRequest& request) {
   if (request.evidence().size() > kEvidenceBytesMax) {
     return TooLarge("evidence", request.evidence().size(), kEvidenceBytesMax);
   }
-  KMS_ASSIGN_OR_RETURN(const crypto::Kem kem,
-                       crypto::KemFromId(request.kem_id()));
-  return crypto::HpkeCheckPublicKey(kem,
-                                    AsBytes(request.recipient_public_key()));
+  return absl::OkStatus();
+}
+
+absl::Status KeepEvidence(const Instance& instance, const Session& session,
+                          absl::Time now) {
+  if (instance.evidence_archive == nullptr) return absl::OkStatus();
+  return instance.evidence_archive->Put(AsBytes(session.evidence_digest),
+                                        session.evidence, now);
 }
 
 // Fields that a Release and a refusal of one have in common.
@@ -118,6 +122,11 @@ absl::StatusOr<Session> ReleaseHandler::BeginSession(
     return Refuse(v1::RATE_LIMITED,
                   "release: too many requests from this address; wait");
   }
+  // Costs a few multiplications on a curve, so it waits its turn too.
+  KMS_ASSIGN_OR_RETURN(const crypto::Kem kem,
+                       crypto::KemFromId(request.kem_id()));
+  KMS_RETURN_IF_ERROR(
+      crypto::HpkeCheckPublicKey(kem, AsBytes(request.recipient_public_key())));
 
   Session session;
   session.name_space =
@@ -127,7 +136,7 @@ absl::StatusOr<Session> ReleaseHandler::BeginSession(
   session.evidence = AsBytes(request.evidence());
   session.challenge_hash = crypto::Sha256(AsBytes(request.challenge()));
   session.challenge_expires = expires;
-  session.kem_id = static_cast<uint16_t>(request.kem_id());
+  session.kem_id = static_cast<uint16_t>(kem);
   session.recipient_public_key = AsBytes(request.recipient_public_key());
   session.transcript_digest =
       TranscriptDigest({.domain = kReleaseDomain,
@@ -153,14 +162,11 @@ absl::StatusOr<v1::ReleaseKeyResponse> ReleaseHandler::Release(
       refusals_.Count(caller.peer, judgement.status(), clock_.Now());
       return judgement.status();
     }
-    if (instance.evidence_archive != nullptr) {
-      KMS_RETURN_IF_ERROR(instance.evidence_archive->Put(
-          AsBytes(session.evidence_digest), session.evidence, clock_.Now()));
-    }
     if (!judgement->verdict.ok()) {
       RecordRefusal(caller, instance, session, *judgement, deadline);
       return ForWorkload(judgement->verdict);
     }
+    KMS_RETURN_IF_ERROR(KeepEvidence(instance, session, clock_.Now()));
 
     ::storage::v1::Command command = NewWorkloadCommand(session, clock_.Now());
     ::storage::v1::Release& release = *command.mutable_release();
@@ -217,8 +223,10 @@ void ReleaseHandler::RecordRefusal(const Caller& caller,
     }
   }
   // The workload is refused whether or not the log could record it; what it
-  // could not is counted.
-  if (!instance.replica->Propose(command, deadline).ok()) {
+  // could not is counted. Evidence is kept for leaves only: any genuine TEE
+  // can be refused, as often as it likes.
+  if (!KeepEvidence(instance, session, now).ok() ||
+      !instance.replica->Propose(command, deadline).ok()) {
     refusals_.Count(caller.peer, judgement.verdict, now);
   }
 }
@@ -226,14 +234,15 @@ void ReleaseHandler::RecordRefusal(const Caller& caller,
 absl::Status ReleaseHandler::Tick(absl::Time deadline) {
   KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
                        instances_.Get());
-  if (instance->evidence_archive != nullptr) {
-    KMS_RETURN_IF_ERROR(
-        instance->evidence_archive->Prune(clock_.Now(), kPrunedPerTickMax)
-            .status());
-  }
+  // What the archive has lost must not keep refusals from being told.
+  const absl::Status pruned =
+      instance->evidence_archive == nullptr
+          ? absl::OkStatus()
+          : instance->evidence_archive->Prune(clock_.Now(), kPrunedPerTickMax)
+                .status();
   const std::optional<::storage::v1::CountRefusals> counts =
       refusals_.Take(clock_.Now());
-  if (!counts.has_value()) return absl::OkStatus();
+  if (!counts.has_value()) return pruned;
   ::storage::v1::Command command;
   command.set_salt(crypto::RandomString(16));
   command.set_namespace_("default");
@@ -241,8 +250,11 @@ absl::Status ReleaseHandler::Tick(absl::Time deadline) {
   *command.mutable_count_refusals() = *counts;
   const absl::StatusOr<storage::Applied> applied =
       instance->replica->Propose(command, deadline);
-  if (!applied.ok()) refusals_.PutBack(*counts);
-  return applied.status();
+  if (!applied.ok()) {
+    refusals_.PutBack(*counts);
+    return applied.status();
+  }
+  return pruned;
 }
 
 }  // namespace kms::release

@@ -10,6 +10,7 @@
 
 #include "kms/admin/policy_handlers.h"
 #include "kms/base/refusal.h"
+#include "kms/crypto/digest.h"
 #include "kms/crypto/hpke.h"
 #include "kms/instance/testing.h"
 #include "kms/lifecycle/key_handlers.h"
@@ -112,6 +113,13 @@ class ReleaseHandlerTest : public testing::Test {
     return entry;
   }
 
+  bool IsKept(const v1::ReleaseKeyRequest& request) {
+    const std::string digest = crypto::Sha256(AsBytes(request.evidence()));
+    const absl::StatusOr<std::string> kept =
+        test_->get()->evidence_archive->Get(AsBytes(digest));
+    return kept.ok() && *kept == request.evidence();
+  }
+
   absl::Duration answer_delay_;
   std::unique_ptr<TestInstance> test_;
   ReleaseHandler handler_;
@@ -123,6 +131,24 @@ TEST_F(ReleaseHandlerTest, RecordsTheReleaseThatItAnswers) {
                           test_->clock.Now() + absl::Minutes(1));
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(LastLeaf().released().policy(), "guests");
+}
+
+TEST_F(ReleaseHandlerTest, KeepsTheEvidenceOfWhatItReleased) {
+  const v1::ReleaseKeyRequest request = Request(Challenge());
+  ASSERT_TRUE(Release(request).ok());
+  EXPECT_TRUE(IsKept(request));
+  v1::ReleaseKeyRequest unbound = Request(Challenge());
+  unbound.set_challenge(Challenge());
+  EXPECT_EQ(RefusalOf(Release(unbound)), v1::EVIDENCE_NOT_BOUND);
+  EXPECT_FALSE(IsKept(unbound));
+}
+
+TEST_F(ReleaseHandlerTest, LooksAtNoRecipientKeyBeforeTheChallenge) {
+  v1::ReleaseKeyRequest request = Request(Challenge());
+  request.set_recipient_public_key(std::string(32, '\0'));
+  EXPECT_EQ(RefusalOf(Release(request)), v1::RECIPIENT_KEY_INVALID);
+  request.set_challenge("made up");
+  EXPECT_EQ(RefusalOf(Release(request)), v1::CHALLENGE_INVALID);
 }
 
 TEST_F(ReleaseHandlerTest, RefusesAChallengeThatExpired) {
@@ -165,8 +191,10 @@ TEST_F(ReleaseHandlerTest, OrdersRefusalsOfVerifiedEvidenceUpToARate) {
   guest.vmpl = 1;
   const uint64_t before = test_->View().tree_size();
   for (int i = 0; i < 4; ++i) {
-    EXPECT_EQ(RefusalOf(Release(Request(Challenge(), guest))),
-              v1::POLICY_DENIED);
+    const v1::ReleaseKeyRequest request = Request(Challenge(), guest);
+    EXPECT_EQ(RefusalOf(Release(request)), v1::POLICY_DENIED);
+    // Where there is no leaf, nobody will ask for the Evidence.
+    EXPECT_EQ(IsKept(request), i < 2);
   }
   EXPECT_EQ(test_->View().tree_size(), before + 2);
   EXPECT_EQ(LastLeaf().refused().code(), v1::POLICY_DENIED);

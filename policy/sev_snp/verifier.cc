@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
@@ -11,6 +12,7 @@
 #include "kms/crypto/x509/chain_cache.h"
 #include "policy/sev_snp/claims.h"
 #include "policy/sev_snp/endorsements.h"
+#include "policy/sev_snp/limits.h"
 #include "policy/sev_snp/report.h"
 #include "policy/sev_snp/verify.h"
 
@@ -40,14 +42,8 @@ std::string CacheKey(SigningKey kind, const v1::Evidence& evidence,
   return key.Finish();
 }
 
-absl::StatusOr<Chain> FindChain(SigningKey kind, const v1::Evidence& evidence,
-                                const policy::VerifyInputs& inputs) {
-  std::string key;
-  if (inputs.chain_cache != nullptr) {
-    key = CacheKey(kind, evidence, inputs);
-    Chain cached = inputs.chain_cache->Find(key, inputs.now);
-    if (cached != nullptr) return cached;
-  }
+absl::StatusOr<Chain> BuildChain(SigningKey kind, const v1::Evidence& evidence,
+                                 const policy::VerifyInputs& inputs) {
   KMS_ASSIGN_OR_RETURN(const Endorsements endorsements,
                        SortEndorsements(kind, evidence, inputs.collateral));
   KMS_ASSIGN_OR_RETURN(
@@ -55,15 +51,25 @@ absl::StatusOr<Chain> FindChain(SigningKey kind, const v1::Evidence& evidence,
       x509::VerifyChain(*endorsements.leaf, endorsements.offered,
                         inputs.anchors.For(v1::SEV_SNP).x509, endorsements.crls,
                         inputs.now, {.schemes = kSchemes}));
-  auto shared = std::make_shared<const x509::VerifiedChain>(std::move(chain));
-  if (inputs.chain_cache != nullptr) inputs.chain_cache->Insert(key, shared);
-  return Chain(std::move(shared));
+  return std::make_shared<const x509::VerifiedChain>(std::move(chain));
+}
+
+absl::Status CheckSize(const v1::Evidence& evidence) {
+  size_t bytes = 0;
+  for (const v1::EvidenceFile& file : evidence.files()) {
+    bytes += file.content().size();
+  }
+  if (bytes <= kEvidenceBytesMax) return absl::OkStatus();
+  return Refuse(v1::REQUEST_TOO_LARGE,
+                absl::StrCat("sev_snp evidence: ", bytes,
+                             " bytes, want at most ", kEvidenceBytesMax));
 }
 
 }  // namespace
 
 absl::StatusOr<v1::Claims> Verifier::Verify(
     const v1::Evidence& evidence, const policy::VerifyInputs& inputs) const {
+  KMS_RETURN_IF_ERROR(CheckSize(evidence));
   const v1::EvidenceFile* report_file = nullptr;
   for (const v1::EvidenceFile& file : evidence.files()) {
     if (file.role() != "evidence") continue;
@@ -77,10 +83,24 @@ absl::StatusOr<v1::Claims> Verifier::Verify(
   }
   KMS_ASSIGN_OR_RETURN(UnverifiedReport report,
                        ParseReport(AsBytes(report_file->content())));
-  KMS_ASSIGN_OR_RETURN(const Chain chain,
-                       FindChain(report.signing_key, evidence, inputs));
+  std::string cache_key;
+  Chain chain;
+  if (inputs.chain_cache != nullptr) {
+    cache_key = CacheKey(report.signing_key, evidence, inputs);
+    chain = inputs.chain_cache->Find(cache_key, inputs.now);
+  }
+  const bool cached = chain != nullptr;
+  if (!cached) {
+    KMS_ASSIGN_OR_RETURN(chain,
+                         BuildChain(report.signing_key, evidence, inputs));
+  }
   KMS_ASSIGN_OR_RETURN(const VerifiedReport verified,
                        VerifyReport(std::move(report), *chain));
+  // Chains are public. Only who also has a report signed under one may take a
+  // place among those that we remember.
+  if (inputs.chain_cache != nullptr && !cached) {
+    inputs.chain_cache->Insert(cache_key, chain);
+  }
   return MakeClaims(verified,
                     inputs.anchors.For(v1::SEV_SNP).anchors[chain->anchor]);
 }

@@ -2,12 +2,16 @@
 // anew, differs in the named way only, and has one code.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "kms/base/refusal.h"
 #include "kms/crypto/x509/chain_cache.h"
 #include "kms/crypto/x509/der_writer.h"
+#include "kms/crypto/x509/issue.h"
 #include "kms/crypto/x509/pem.h"
 #include "policy/sev_snp/cert_table.h"
 #include "policy/verifier/verifier.h"
@@ -325,10 +329,41 @@ TEST(SevSnpTest, RejectsIllFormedKeyCertificateExtensions) {
               Find(spec, "4").value.pop_back();
             }),
             v1::ENDORSEMENT_MALFORMED);
+  for (const std::string arc : {"3.4", "3.5", "3.6", "3.7"}) {  // Reserved.
+    EXPECT_EQ(JudgeLeaf([&](x509::CertificateSpec& spec) {
+                Find(spec, arc).value = x509::DerU32(1);
+              }),
+              v1::ENDORSEMENT_MALFORMED);
+  }
+  for (const std::string name : {"Rome", "genoa", "Genoa2", ""}) {
+    EXPECT_EQ(JudgeLeaf([&](x509::CertificateSpec& spec) {
+                Find(spec, "2").value =
+                    x509::DerEncode(x509::kDerIa5String, name);
+              }),
+              v1::ENDORSEMENT_MALFORMED);
+  }
   EXPECT_EQ(JudgeLeaf([](x509::CertificateSpec& spec) {  // B12.
               spec.extensions.push_back(Find(spec, "3.3"));
             }),
             v1::ENDORSEMENT_MALFORMED);
+}
+
+TEST(SevSnpTest, RejectsReservedTcbBytes) {
+  using Field = RawTcb UnverifiedReport::*;
+  for (Field field :
+       {&UnverifiedReport::current_tcb, &UnverifiedReport::reported_tcb,
+        &UnverifiedReport::committed_tcb, &UnverifiedReport::launch_tcb}) {
+    for (size_t at : {2, 5}) {
+      EXPECT_EQ(
+          Judge(Genoa(), [&](UnverifiedReport& r) { (r.*field)[at] = 1; }),
+          v1::EVIDENCE_MALFORMED);
+    }
+    for (size_t at : {4, 6}) {
+      EXPECT_EQ(
+          Judge(Turin(), [&](UnverifiedReport& r) { (r.*field)[at] = 1; }),
+          v1::EVIDENCE_MALFORMED);
+    }
+  }
 }
 
 // C4, C5.
@@ -363,6 +398,17 @@ TEST(SevSnpTest, RejectsReportsThatNobodySigned) {
             v1::EVIDENCE_UNSIGNED);
 }
 
+// B9: one half of the signature.
+TEST(SevSnpTest, RejectsASignatureWithAZeroHalf) {
+  for (size_t at : {kSignedBytes, kSignedBytes + 72}) {
+    std::string report = Genoa().Sign(Report(Genoa()));
+    report.replace(at, 48, std::string(48, '\0'));
+    EXPECT_EQ(
+        RefusalOf(Verify(Genoa().Wrap(report), Genoa().Anchor()).status()),
+        v1::EVIDENCE_UNSIGNED);
+  }
+}
+
 // B9: R and S in the other byte order.
 TEST(SevSnpTest, RejectsABigEndianSignature) {
   std::string report = Genoa().Sign(Report(Genoa()));
@@ -384,6 +430,131 @@ TEST(SevSnpTest, RejectsAnotherChip) {
             v1::CHIP_ID_MISMATCH);
   EXPECT_EQ(Judge(GenoaVlek(), [](UnverifiedReport& r) { r.chip_id[0] = 1; }),
             v1::CHIP_ID_MISMATCH);
+}
+
+// A masked chip id is nobody's, even where a certificate says the same.
+TEST(SevSnpTest, RejectsAMaskedChipIdUnderAMaskedCertificate) {
+  x509::CertificateSpec spec =
+      SimulatedSnp::LeafSpec(Options(), Genoa().leaf_key());
+  Find(spec, "4").value = std::string(64, '\0');
+  UnverifiedReport report = Report(Genoa());
+  report.chip_id.fill(0);
+  v1::Evidence evidence = Genoa().Wrap(Genoa().Sign(report));
+  SetFile(evidence, "vcek", x509::IssueCertificate(spec, Genoa().ask_key()));
+  EXPECT_EQ(RefusalOf(Verify(evidence, Genoa().Anchor()).status()),
+            v1::CHIP_ID_MISMATCH);
+}
+
+TEST(SevSnpTest, RejectsKeyCertificatesThatSayWhatTheirKindDoesNot) {
+  const auto extension = [](const std::string& arc, std::string value) {
+    return x509::Extension{"1.3.6.1.4.1.3704.1." + arc, false,
+                           std::move(value)};
+  };
+  EXPECT_EQ(JudgeLeaf([&](x509::CertificateSpec& spec) {  // A provider's id.
+              spec.extensions.push_back(extension(
+                  "5", x509::DerEncode(x509::kDerIa5String, "cloud")));
+            }),
+            v1::ENDORSEMENT_MISMATCH);
+  EXPECT_EQ(JudgeLeaf([](x509::CertificateSpec& spec) {
+              spec.subject = x509::MakeName({{"2.5.4.3", "SEV-VCEK2"}});
+            }),
+            v1::ENDORSEMENT_MISMATCH);
+  // A VLEK with a chip id.
+  x509::CertificateSpec spec = SimulatedSnp::LeafSpec(
+      Options(Product::kGenoa, SigningKey::kVlek), GenoaVlek().leaf_key());
+  spec.extensions.push_back(extension("4", std::string(64, '\x07')));
+  v1::Evidence evidence = Good(GenoaVlek());
+  SetFile(evidence, "vlek",
+          x509::IssueCertificate(spec, GenoaVlek().ask_key()));
+  EXPECT_EQ(RefusalOf(Verify(evidence, GenoaVlek().Anchor()).status()),
+            v1::ENDORSEMENT_MISMATCH);
+}
+
+// Genoa()'s evidence with its CAs issued anew: the ASK by the last of
+// `above_ask`, each of which the one before it issued, the first the ARK key.
+struct Ca {
+  x509::IssuerKey key;
+  std::string name;
+};
+v1::RefusalCode JudgePath(const std::string& ark_name,
+                          const std::vector<Ca>& above_ask) {
+  x509::CertificateSpec ark =
+      SimulatedSnp::ArkSpec(Options(), Genoa().ark_key());
+  ark.subject = ark.issuer = x509::MakeName({{"2.5.4.3", ark_name}});
+  std::string pem = x509::ToPem(
+      AsBytes(x509::IssueCertificate(ark, Genoa().ark_key())), "CERTIFICATE");
+  x509::IssuerKey issuer = Genoa().ark_key();
+  std::string issuer_name = ark.subject;
+  for (const Ca& ca : above_ask) {
+    x509::CertificateSpec spec = SimulatedSnp::ArkSpec(Options(), ca.key);
+    spec.issuer = issuer_name;
+    spec.subject = x509::MakeName({{"2.5.4.3", ca.name}});
+    pem += x509::ToPem(AsBytes(x509::IssueCertificate(spec, issuer)),
+                       "CERTIFICATE");
+    issuer = ca.key;
+    issuer_name = spec.subject;
+  }
+  x509::CertificateSpec ask =
+      SimulatedSnp::AskSpec(Options(), Genoa().ask_key());
+  ask.issuer = issuer_name;
+  pem +=
+      x509::ToPem(AsBytes(x509::IssueCertificate(ask, issuer)), "CERTIFICATE");
+  v1::Evidence evidence = Good(Genoa());
+  SetFile(evidence, "cert_chain", pem);
+  return RefusalOf(Verify(evidence, Genoa().Anchor()).status());
+}
+
+// C9, C13: leaf, ASK and ARK of one product, and nothing between them.
+TEST(SevSnpTest, RejectsOtherPathsToTheAnchor) {
+  EXPECT_EQ(JudgePath("ARK-Genoa", {}), v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_EQ(JudgePath("ARK-Milan", {}), v1::ENDORSEMENT_MISMATCH);
+  EXPECT_EQ(JudgePath("ARK-Root",
+                      {{x509::IssuerKey::GenerateRsa(2048), "ARK-Genoa"}}),
+            v1::ENDORSEMENT_MISMATCH);
+  // The leaf straight under the ARK.
+  x509::CertificateSpec spec =
+      SimulatedSnp::LeafSpec(Options(), Genoa().leaf_key());
+  spec.issuer = Genoa().ark().subject_der();
+  v1::Evidence evidence = Good(Genoa());
+  SetFile(evidence, "vcek", x509::IssueCertificate(spec, Genoa().ark_key()));
+  EXPECT_EQ(RefusalOf(Verify(evidence, Genoa().Anchor()).status()),
+            v1::ENDORSEMENT_MISMATCH);
+}
+
+// G7: what was verified under one set of anchors says nothing under another.
+TEST(SevSnpTest, DoesNotRememberAChainUnderOtherAnchors) {
+  x509::ChainCache cache(4);
+  const v1::Evidence good = Good(Genoa());
+  ASSERT_TRUE(Verify(good, Genoa().Anchor(), kNow, &cache).ok());
+  EXPECT_EQ(RefusalOf(Verify(good, Turin().Anchor(), kNow, &cache).status()),
+            v1::CHAIN_UNTRUSTED);
+  policy::TrustAnchor renamed = Genoa().Anchor();
+  renamed.name = "another-name";
+  const auto claims = Verify(good, renamed, kNow, &cache);
+  ASSERT_TRUE(claims.ok()) << claims.status();
+  EXPECT_EQ(claims->cpu().anchor(), "another-name");
+}
+
+// Chains are public: nobody fills the cache without a report of his own.
+TEST(SevSnpTest, RemembersOnlyChainsOfReportsThatVerify) {
+  x509::ChainCache cache(4);
+  v1::Evidence evidence = Good(Genoa());
+  std::string& report = *evidence.mutable_files(0)->mutable_content();
+  report[0x50] = static_cast<char>(report[0x50] ^ 1);
+  EXPECT_EQ(
+      RefusalOf(Verify(evidence, Genoa().Anchor(), kNow, &cache).status()),
+      v1::SIGNATURE_INVALID);
+  EXPECT_EQ(cache.size(), 0u);
+}
+
+TEST(SevSnpTest, RejectsMoreThanAReportNeeds) {
+  v1::Evidence evidence = Good(Genoa());
+  v1::EvidenceFile* file = evidence.add_files();
+  file->set_role("cert_chain");
+  // White space after a PEM block is allowed, so size alone is wrong.
+  file->set_content(Genoa().CertChainPem() + std::string(128 * 1024, '\n'));
+  EXPECT_EQ(RefusalOf(Verify(evidence, Genoa().Anchor()).status()),
+            v1::REQUEST_TOO_LARGE);
 }
 
 // C9.
@@ -463,6 +634,14 @@ TEST(SevSnpTest, RejectsFieldsThatContradictEachOther) {
   EXPECT_EQ(
       Judge(Genoa(), [](UnverifiedReport& r) { r.author_key_digest[0] = 1; }),
       v1::EVIDENCE_INCONSISTENT);
+  EXPECT_EQ(Judge(Genoa(),
+                  [](UnverifiedReport& r) {
+                    r.author_key_en = true;
+                    r.author_key_digest[0] = 1;
+                    r.policy |= kPolicyMigrateMa;
+                    r.report_id_ma[5] = 0;
+                  }),
+            v1::REFUSAL_CODE_UNSPECIFIED);
 }
 
 // C13.

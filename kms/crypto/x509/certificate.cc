@@ -326,7 +326,9 @@ absl::Status Certificate::ReadKnownExtensions(Fields& fields) {
     } else if (extension.oid == "2.5.29.15") {  // keyUsage: bit 0 is the MSB.
       const BytesView bits = reader.Take(kDerBitString).content;
       reader.Finish();
-      if (failed || bits.size() < 2 || bits.size() > 3) {
+      // X.690 11.2: the unused bits of the last byte are zero.
+      if (failed || bits.size() < 2 || bits.size() > 3 || bits[0] > 7 ||
+          (bits.back() & ((1u << bits[0]) - 1)) != 0) {
         return Malformed("keyUsage is ill-formed");
       }
       uint16_t usage = 0;

@@ -54,12 +54,12 @@ bool InForce(const Certificate& certificate, absl::Time time) {
 
 // The certificate in `pool` that signed path.back(). Among several (a CA
 // certificate issued anew for the same key) a pinned one is best, then one
-// that is in force.
+// that is in force. Draws the signatures it checks from `checks_left`.
 absl::StatusOr<Certificate> FindIssuer(const std::vector<Certificate>& path,
                                        const std::vector<Certificate>& pool,
                                        absl::Span<const Anchor> anchors,
-                                       absl::Time time,
-                                       const ChainRules& rules) {
+                                       absl::Time time, const ChainRules& rules,
+                                       size_t& checks_left) {
   const Certificate& subject = path.back();
   const size_t depth = path.size() - 1;
   if (!Accepts(rules, subject.scheme())) {
@@ -77,6 +77,12 @@ absl::StatusOr<Certificate> FindIssuer(const std::vector<Certificate>& path,
     const int rank = (AnchorOf(candidate, anchors).has_value() ? 2 : 0) +
                      (InForce(candidate, time) ? 1 : 0);
     if (rank <= best_rank) continue;
+    if (checks_left == 0) {
+      return Refuse(v1::REQUEST_TOO_LARGE,
+                    absl::StrCat("chain: more than ", kChainSignatureChecksMax,
+                                 " signatures to check"));
+    }
+    --checks_left;
     if (!VerifySignature(candidate.public_key(), subject.scheme(),
                          subject.tbs(), subject.signature())
              .ok()) {
@@ -230,12 +236,14 @@ absl::StatusOr<VerifiedChain> VerifyChain(const Certificate& leaf,
   // The leaf itself is never an anchor: a pinned key that signs Evidence
   // directly would make the pin mean two things.
   std::optional<size_t> anchor;
+  size_t checks_left = kChainSignatureChecksMax;
   while (!anchor.has_value()) {
     if (chain.path.size() == kChainLengthMax) {
       return Untrusted(chain.path.size(), "the chain is too long");
     }
-    KMS_ASSIGN_OR_RETURN(Certificate issuer,
-                         FindIssuer(chain.path, pool, anchors, time, rules));
+    KMS_ASSIGN_OR_RETURN(
+        Certificate issuer,
+        FindIssuer(chain.path, pool, anchors, time, rules, checks_left));
     anchor = AnchorOf(issuer, anchors);
     chain.path.push_back(std::move(issuer));
   }

@@ -51,7 +51,8 @@ struct VerifiedChain {
 // no CRL where one is required), CHAIN_UNTRUSTED (signature, CA, key usage or
 // path length rules, or no pinned anchor at the end),
 // CERTIFICATE_NOT_YET_VALID, CERTIFICATE_EXPIRED, CRL_INVALID, CRL_EXPIRED,
-// CERTIFICATE_REVOKED, REQUEST_TOO_LARGE (more than kChainPoolMax offered).
+// CERTIFICATE_REVOKED, REQUEST_TOO_LARGE (more than kChainPoolMax offered, or
+// a search that needs more than kChainSignatureChecksMax signatures checked).
 absl::StatusOr<VerifiedChain> VerifyChain(const Certificate& leaf,
                                           absl::Span<const Certificate> offered,
                                           absl::Span<const Anchor> anchors,

@@ -1,6 +1,8 @@
 #include "kms/crypto/x509/chain_cache.h"
 
 #include "kms/base/byte_writer.h"
+#include "kms/crypto/x509/certificate.h"
+#include "kms/crypto/x509/limits.h"
 
 namespace kms::x509 {
 
@@ -25,6 +27,11 @@ std::shared_ptr<const VerifiedChain> ChainCache::Find(const std::string& key,
 
 void ChainCache::Insert(const std::string& key,
                         std::shared_ptr<const VerifiedChain> chain) {
+  size_t bytes = 0;
+  for (const Certificate& certificate : chain->path) {
+    bytes += certificate.der().size();
+  }
+  if (bytes > kCachedPathBytesMax) return;
   absl::MutexLock lock(&mutex_);
   if (const auto found = index_.find(key); found != index_.end()) {
     entries_.erase(found->second);

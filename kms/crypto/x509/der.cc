@@ -112,7 +112,8 @@ DerValue DerReader::Take(uint8_t tag) {
 
 bool DerReader::Boolean() {
   const DerValue value = Take(kDerBoolean);
-  if (!ValidPrimitive(value)) {
+  // A value that was not there has no contents to look at.
+  if (value.tag != kDerBoolean || !ValidPrimitive(value)) {
     Fail();
     return false;
   }

@@ -17,12 +17,18 @@ inline constexpr size_t kCrlEntriesMax = 32 * 1024;
 inline constexpr size_t kCertificatesPerFileMax = 16;
 inline constexpr size_t kPemBytesMax = 256 * 1024;
 
-// Certificates offered to one path search, from all files together. The
-// search tries each as an issuer, so this bounds the signature checks.
+// Certificates offered to one path search, from all files together.
 inline constexpr size_t kChainPoolMax = 32;
 
 // Leaf and anchor included.
 inline constexpr size_t kChainLengthMax = 8;
+
+// Signatures checked in one path search. The longest real path needs seven;
+// a pool of certificates that all claim to be the issuer would need hundreds.
+inline constexpr size_t kChainSignatureChecksMax = 16;
+
+// A path worth remembering, in bytes of DER; vendors' paths have five thousand.
+inline constexpr size_t kCachedPathBytesMax = 8 * 1024;
 
 inline constexpr size_t kExtensionsMax = 64;  // Intel's PCK leaf has seven.
 inline constexpr size_t kSerialBytesMax =

@@ -184,6 +184,24 @@ TEST(ChainTest, RejectsChainsThatAreTooLong) {
   EXPECT_EQ(Judge(Make("leaf", "deep4"), offered), v1::REQUEST_TOO_LARGE);
 }
 
+// What a sender makes us compute is bounded, whatever he offers.
+TEST(ChainTest, RejectsSearchesThatCheckTooManySignatures) {
+  const Certificate leaf = Make("leaf", "ca");
+  std::vector<Certificate> offered;
+  for (int i = 0; i < 15; ++i) {  // Named as the issuer, with other keys.
+    offered.push_back(Make("ca", "root", [&](auto& s) {
+      s.spki = Key("evil").Spki();
+      s.serial = std::string(1, static_cast<char>('A' + i));
+    }));
+  }
+  offered.push_back(Make("ca", "root"));
+  EXPECT_EQ(Judge(leaf, offered), v1::ENDORSEMENT_MISSING);  // The root.
+  offered.push_back(Make("root", "root"));
+  EXPECT_EQ(Judge(leaf, offered), v1::REQUEST_TOO_LARGE);
+  offered.erase(offered.begin());
+  EXPECT_EQ(Judge(leaf, offered), v1::REFUSAL_CODE_UNSPECIFIED);
+}
+
 TEST(ChainTest, RejectsAlgorithmsOutsideTheRules) {
   const Certificate leaf = Make("leaf", "root", [](auto& s) {
     s.scheme = SignatureScheme::kEcdsaSha256;
@@ -340,6 +358,38 @@ TEST(CertificateTest, RejectsOtherFormsOfTheSameThing) {
       v1::ENDORSEMENT_MALFORMED);
 }
 
+// An extension's value is a string to the parser of the certificate, so none
+// of its checks have seen what is inside.
+TEST(CertificateTest, RejectsIllFormedKnownExtensions) {
+  const auto with_value = [](const std::string& oid, const std::string& value) {
+    return JudgeDer(Der("leaf", "root", [&](auto& s) {
+      s.extensions = {{oid, true, value}};
+    }));
+  };
+  const std::string constraints = "2.5.29.19";
+  for (const std::string& value :
+       {std::string(), std::string("\x30"),
+        std::string("\x30\x02\x01\x05"),          // Truncated BOOLEAN.
+        std::string("\x30\x01\x01"),              // Without a length.
+        std::string("\x30\x02\x01\x00", 4),       // Empty.
+        std::string("\x30\x03\x01\x01\x01", 5),   // Neither 0x00 nor 0xff.
+        std::string("\x30\x04\x01\x02\xff\xff"),  // Two bytes.
+        std::string("\x30\x03\x02\x01\x05"),      // A path length, not a CA.
+        std::string("\x30\x03\x01\x01\xff\x05")}) {
+    EXPECT_EQ(with_value(constraints, value), v1::ENDORSEMENT_MALFORMED);
+  }
+  EXPECT_EQ(with_value(constraints, "\x30\x03\x01\x01\xff"),
+            v1::REFUSAL_CODE_UNSPECIFIED);
+  for (const std::string& value :
+       {std::string("\x03\x01\x00", 3), std::string("\x03\x02\x08\x04"),
+        std::string("\x03\x02\x03\x04"), std::string("\x03\x05\x02\x04"),
+        std::string("\x04\x02\x02\x04")}) {
+    EXPECT_EQ(with_value("2.5.29.15", value), v1::ENDORSEMENT_MALFORMED);
+  }
+  EXPECT_EQ(with_value("2.5.29.15", "\x03\x02\x02\x04"),
+            v1::REFUSAL_CODE_UNSPECIFIED);
+}
+
 TEST(CertificateTest, ReadsWhatWasWritten) {
   const Certificate ca = Make("ca", "root", [](auto& s) {
     s.serial = std::string("\xff\x01", 2);
@@ -367,6 +417,17 @@ TEST(PemTest, TakesListsAndNothingElse) {
     EXPECT_EQ(RefusalOf(ParseCertificates(AsBytes(bad)).status()),
               v1::ENDORSEMENT_MALFORMED);
   }
+}
+
+TEST(ChainCacheTest, DoesNotRememberOversizePaths) {
+  const auto bloated = Make("root", "root", [](auto& s) {
+    s.extensions.push_back({"1.2.3.4", false, std::string(8192, 'x')});
+  });
+  const auto chain = Verify(Make("leaf", "root"), {bloated});
+  ASSERT_TRUE(chain.ok()) << chain.status();
+  ChainCache cache(2);
+  cache.Insert("a", std::make_shared<const VerifiedChain>(*chain));
+  EXPECT_EQ(cache.size(), 0u);
 }
 
 TEST(ChainCacheTest, ForgetsTheLeastUsedAndHoldsToTime) {
