@@ -16,8 +16,8 @@ struct Caller {
   // That certificate's name (SAN URI, else common name), at most 128 bytes of
   // printable ASCII; empty for a workload, which has no certificate.
   std::string principal;
-  // The address of the connection's far end, "ipv4:192.0.2.1:4711": for rate
-  // limits and logs, never for a decision.
+  // The network at the connection's far end, without a port: "192.0.2.1" or
+  // "2001:db8::/64". For rate limits and logs, never for a decision.
   std::string peer;
 };
 

@@ -93,14 +93,13 @@ absl::StatusOr<Judgement> Appraiser::Judge(const Instance& instance,
   judgement.claims_digest = crypto::Sha256(AsBytes(claims.SerializeAsString()));
   judgement.collateral_digest = inputs->digest;
   judgement.appraisal_generation = inputs->generation;
-  judgement.verdict = Decide(instance, view, session, claims, now, judgement);
+  judgement.verdict = Decide(view, session, claims, now, judgement);
   return judgement;
 }
 
 // From here on every refusal is one of verified Evidence: the judgement says
 // how far it came.
-absl::Status Appraiser::Decide(const Instance& instance,
-                               const storage::StateView& view,
+absl::Status Appraiser::Decide(const storage::StateView& view,
                                const Session& session, const v1::Claims& claims,
                                absl::Time now, Judgement& judgement) {
   KMS_ASSIGN_OR_RETURN(const ::storage::v1::KeyRecord key,

@@ -86,9 +86,9 @@ class Appraiser {
   absl::StatusOr<std::shared_ptr<const Inputs>> InputsOf(
       const Instance& instance, const storage::StateView& view);
 
-  absl::Status Decide(const Instance& instance, const storage::StateView& view,
-                      const Session& session, const v1::Claims& claims,
-                      absl::Time now, Judgement& judgement);
+  absl::Status Decide(const storage::StateView& view, const Session& session,
+                      const v1::Claims& claims, absl::Time now,
+                      Judgement& judgement);
 
   x509::ChainCache chains_{kChainsMax};
   admin::PolicyCache policies_;

@@ -22,13 +22,18 @@ constexpr absl::string_view kSymbols[] = {
     "&&", "||", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/",
     "%",  "!",  "?",  ":",  ".",  ",",  "(", ")", "[", "]", "{", "}"};
 
-bool IsWordStart(char c) { return c == '_' || absl::ascii_isalpha(c); }
-bool IsWordPart(char c) { return c == '_' || absl::ascii_isalnum(c); }
+// abseil's classes want the unsigned value.
+unsigned char U(char c) { return static_cast<unsigned char>(c); }
+
+bool IsDigit(char c) { return absl::ascii_isdigit(U(c)); }
+bool IsHexDigit(char c) { return absl::ascii_isxdigit(U(c)); }
+bool IsWordStart(char c) { return c == '_' || absl::ascii_isalpha(U(c)); }
+bool IsWordPart(char c) { return c == '_' || absl::ascii_isalnum(U(c)); }
 bool IsOctal(char c) { return c >= '0' && c <= '7'; }
 
 uint32_t HexDigit(char c) {
-  if (absl::ascii_isdigit(c)) return static_cast<uint32_t>(c - '0');
-  return static_cast<uint32_t>(absl::ascii_tolower(c) - 'a' + 10);
+  if (IsDigit(c)) return static_cast<uint32_t>(c - '0');
+  return static_cast<uint32_t>(absl::ascii_tolower(U(c)) - 'a' + 10);
 }
 
 // The letter after a backslash that stands for one character, and which.
@@ -67,7 +72,7 @@ Token Lexer::Next() {
   start_ = at_;
   if (at_ == source_.size()) return Finish(Token::Kind::kEnd, "");
   const char c = Peek();
-  if (absl::ascii_isdigit(c) || (c == '.' && absl::ascii_isdigit(Peek(1)))) {
+  if (IsDigit(c) || (c == '.' && IsDigit(Peek(1)))) {
     return Number();
   }
   if (c == '"' || c == '\'') return Quoted(false, false);
@@ -86,18 +91,18 @@ Token Lexer::Next() {
 Token Lexer::Number() {
   const auto digits = [this] {
     const size_t from = at_;
-    while (absl::ascii_isdigit(Peek())) ++at_;
+    while (IsDigit(Peek())) ++at_;
     return at_ > from;
   };
   Token::Kind kind = Token::Kind::kInt;
   if (Peek() == '0' && (Peek(1) == 'x' || Peek(1) == 'X')) {
     at_ += 2;
     const size_t from = at_;
-    while (absl::ascii_isxdigit(Peek())) ++at_;
+    while (IsHexDigit(Peek())) ++at_;
     if (at_ == from) return Fail(start_, "hexadecimal number without digits");
   } else {
     digits();
-    if (Peek() == '.' && absl::ascii_isdigit(Peek(1))) {
+    if (Peek() == '.' && IsDigit(Peek(1))) {
       kind = Token::Kind::kDouble;
       ++at_;
       digits();
@@ -124,8 +129,7 @@ Token Lexer::Word() {
   bool bytes = false;
   size_t prefix = 0;
   for (; prefix < 2; ++prefix) {
-    const char c =
-        absl::ascii_tolower(static_cast<unsigned char>(Peek(prefix)));
+    const char c = absl::ascii_tolower(U(Peek(prefix)));
     if (c == 'r' && !raw) {
       raw = true;
     } else if (c == 'b' && !bytes) {
@@ -198,7 +202,7 @@ bool Lexer::Escape(bool bytes, std::string& out) {
     if (digits == 0) return false;
     for (size_t i = 0; i < digits; ++i) {
       const char digit = Peek(2 + i);
-      if (!absl::ascii_isxdigit(digit)) return false;
+      if (!IsHexDigit(digit)) return false;
       rune = rune << 4 | HexDigit(digit);
     }
     used = 2 + digits;

@@ -17,8 +17,6 @@ inline constexpr size_t kDocumentBytesMax = 64 * 1024;
 inline constexpr size_t kYamlDepthMax = 8;
 inline constexpr size_t kYamlNodesMax = 8192;
 
-// Names go to file names, logs and command lines.
-inline constexpr size_t kNameBytesMax = 64;
 inline constexpr size_t kTextBytesMax = 1024;  // Description, messages.
 
 // Times the evaluator's cost limit, this bounds one appraisal.

@@ -10,6 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "kms/base/bytes.h"
+#include "kms/base/names.h"
 #include "kms/base/refusal.h"
 #include "policy/cel/environment.h"
 #include "policy/cel/type.h"
@@ -21,14 +22,10 @@
 namespace kms::policy {
 namespace {
 
-// Names of policies, rules and anchors: [a-z0-9._-]{1,64}.
-bool IsName(absl::string_view text) {
-  return !text.empty() && text.size() <= kNameBytesMax &&
-         std::all_of(text.begin(), text.end(), [](unsigned char c) {
-           return absl::ascii_islower(c) || absl::ascii_isdigit(c) ||
-                  c == '.' || c == '_' || c == '-';
-         });
-}
+// Rules and anchors are named by the same rules as policies.
+bool IsName(absl::string_view text) { return CheckPolicyName(text).ok(); }
+static_assert(kPolicyNameSizeMax == kAnchorNameSizeMax,
+              "one check of names would be wrong for the other");
 
 // Reference sets are read as reference.<set>, so they must be identifiers.
 bool IsSetName(absl::string_view text) {
@@ -130,8 +127,10 @@ class Compiler {
 
   bool Name(const YamlNode& node, absl::string_view what, std::string& out) {
     if (node.kind != YamlNode::Kind::kScalar || !IsName(node.text)) {
-      return Fail(node, absl::StrCat(what, " is not a name, want 1 to ",
-                                     kNameBytesMax, " of a-z 0-9 . _ -"));
+      return Fail(
+          node,
+          absl::StrCat(what, " is not a name, want 1 to ", kPolicyNameSizeMax,
+                       " of a-z 0-9 . _ -, not first a dot or dash"));
     }
     out = node.text;
     return true;
@@ -195,6 +194,11 @@ class Compiler {
       return Fail(node, absl::StrCat(what,
                                      " is not an RFC 3339 time such as "
                                      "2025-01-01T00:00:00Z"));
+    }
+    // Zero stands for "no bound" in records of the terms, and must not be made
+    // by a bound.
+    if (absl::ToUnixSeconds(time) < 1) {
+      return Fail(node, absl::StrCat(what, " is before 1970"));
     }
     out = absl::ToUnixSeconds(time);
     return true;

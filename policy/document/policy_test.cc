@@ -169,11 +169,14 @@ TEST(PolicyTest, RefusesWrongValues) {
     absl::string_view want;
   } cases[] = {
       {"name: p", "name: P",
-       "line 1, column 7: name is not a name, want 1 to 64 of a-z 0-9 . _ -"},
+       "line 1, column 7: name is not a name, want 1 to 64 of a-z 0-9 . _ -, "
+       "not first a dot or dash"},
       {"name: p", "name:",
-       "line 1, column 1: name is not a name, want 1 to 64 of a-z 0-9 . _ -"},
+       "line 1, column 1: name is not a name, want 1 to 64 of a-z 0-9 . _ -, "
+       "not first a dot or dash"},
       {"name: p", "name: [p]",
-       "line 1, column 7: name is not a name, want 1 to 64 of a-z 0-9 . _ -"},
+       "line 1, column 7: name is not a name, want 1 to 64 of a-z 0-9 . _ -, "
+       "not first a dot or dash"},
       {"sev-snp", "SEV_SNP",
        "line 2, column 19: unknown evidence type, want one of sev-snp, tdx, "
        "sgx, nvidia-gpu, nitro, tpm, az-snp-vtpm, az-tdx-vtpm, arm-cca"},
@@ -238,6 +241,11 @@ TEST(PolicyTest, RefusesWrongValues) {
       {"name: p", "name: p\nvalid: {until: infinite-future}",
        "line 2, column 16: until is not an RFC 3339 time such as "
        "2025-01-01T00:00:00Z"},
+      {"name: p", "name: p\nvalid: {until: 1970-01-01T00:00:00Z}",
+       "line 2, column 16: until is before 1970"},
+      {"name: p", "name: .p",
+       "line 1, column 7: name is not a name, want 1 to 64 of a-z 0-9 . _ -, "
+       "not first a dot or dash"},
       {"name: p",
        "name: p\nvalid: {from: 2025-01-01T00:00:00Z, until: "
        "2025-01-01T00:00:00Z}",

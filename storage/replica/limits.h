@@ -16,6 +16,7 @@ inline constexpr size_t kQueuedBytesMax = size_t{4} << 20;
 
 // Room in a batch for everything but commands: ids, digest, signature, framing.
 inline constexpr size_t kBatchOverheadBytes = 512;
+inline constexpr size_t kCommandFramingBytes = 8;  // A tag and a length.
 
 // Behind the log by more than this, new callers are sent elsewhere
 // (review.md 37).

@@ -274,7 +274,8 @@ absl::StatusOr<Applied> Replica::Impl::Propose(ApprovedCommand command,
   }
   const auto proposal = std::make_shared<Proposal>();
   proposal->bytes = command.ByteSizeLong();
-  if (proposal->bytes > kSignedBatchBytesMax - kBatchOverheadBytes) {
+  if (proposal->bytes + kCommandFramingBytes >
+      kSignedBatchBytesMax - kBatchOverheadBytes) {
     return Refuse(v1::REQUEST_TOO_LARGE, "command: does not fit a batch");
   }
   proposal->command = std::move(command);
@@ -384,12 +385,11 @@ void Replica::Impl::ProposerLoop() {
 }
 
 std::vector<ProposalPtr> Replica::Impl::TakeBatch() {
-  constexpr size_t kFramingBytes = 8;  // A tag and a length, rounded up.
   std::vector<ProposalPtr> proposals;
   size_t room = kSignedBatchBytesMax - kBatchOverheadBytes;
   while (!queue_.empty() && proposals.size() < kCommandsPerBatchMax &&
-         queue_.front()->bytes + kFramingBytes <= room) {
-    room -= queue_.front()->bytes + kFramingBytes;
+         queue_.front()->bytes + kCommandFramingBytes <= room) {
+    room -= queue_.front()->bytes + kCommandFramingBytes;
     queued_bytes_ -= queue_.front()->bytes;
     proposals.push_back(std::move(queue_.front()));
     queue_.pop_front();

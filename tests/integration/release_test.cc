@@ -19,6 +19,7 @@
 #include "proto/kms/v1/audit_entry.pb.h"
 #include "proto/kms/v1/keys.grpc.pb.h"
 #include "proto/kms/v1/policies.grpc.pb.h"
+#include "proto/kms/v1/seal.grpc.pb.h"
 #include "tests/integration/kmsd_process.h"
 #include "tools/client/grpc_status.h"
 
@@ -313,8 +314,7 @@ TEST_F(ReleaseTest, RefusesAnotherChipsCertificate) {
 }
 
 TEST_F(ReleaseTest, RefusesAReportedTcbThatTheCertificateDoesNotName) {
-  EXPECT_EQ(Code(PrepareReport(
-                [](auto& report) { report.reported_tcb.microcode -= 1; })),
+  EXPECT_EQ(Code(PrepareReport([](auto& report) { --report.reported_tcb[7]; })),
             v1::TCB_MISMATCH);
 }
 

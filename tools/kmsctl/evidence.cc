@@ -11,13 +11,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "kms/base/clock.h"
 #include "kms/base/proto_json.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "policy/bundle/bundle.h"
 #include "policy/verifier/verifier.h"
+#include "tools/kmsctl/anchor_files.h"
 #include "tools/kmsctl/evidence_inspect.h"
 #include "tools/kmsctl/exit_codes.h"
 
@@ -60,24 +61,6 @@ absl::StatusOr<std::string> ReadFile(const fs::path& path) {
   return content;
 }
 
-absl::Status AddAnchors(const std::vector<std::string>& files, bool simulated,
-                        std::vector<policy::TrustAnchor>& anchors) {
-  for (const std::string& file : files) {
-    KMS_ASSIGN_OR_RETURN(const std::string content, ReadFile(file));
-    const absl::StatusOr<std::vector<x509::Certificate>> certificates =
-        x509::ParseCertificates(AsBytes(content));
-    if (!certificates.ok()) return Annotate(certificates.status(), file);
-    if (certificates->size() != 1) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          file, ": ", certificates->size(), " certificates, want one root"));
-    }
-    anchors.push_back(policy::AnchorFromCertificate(
-        fs::path(file).stem().string(), v1::SEV_SNP, certificates->front(),
-        simulated));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Request> Prepare(const Options& options) {
   const fs::path path(options.bundle);
   KMS_ASSIGN_OR_RETURN(const std::string json, ReadFile(path));
@@ -88,18 +71,15 @@ absl::StatusOr<Request> Prepare(const Options& options) {
       policy::LoadBundle(index, [&path](const std::string& name) {
         return ReadFile(path.parent_path() / name);
       }));
-  absl::Time at = index.verify_at.value_or(absl::Now());
+  absl::Time at = index.verify_at.value_or(SystemClock().Now());
   if (!options.at.empty()) {
     std::string error;
     if (!absl::ParseTime(absl::RFC3339_full, options.at, &at, &error)) {
       return absl::InvalidArgumentError("--at: not an RFC 3339 time");
     }
   }
-  std::vector<policy::TrustAnchor> anchors = policy::TrustAnchors::BuiltIn();
-  KMS_RETURN_IF_ERROR(AddAnchors(options.anchors, false, anchors));
-  KMS_RETURN_IF_ERROR(AddAnchors(options.simulated_anchors, true, anchors));
   KMS_ASSIGN_OR_RETURN(policy::TrustAnchors trusted,
-                       policy::TrustAnchors::Create(std::move(anchors)));
+                       LoadAnchors(options.anchors, options.simulated_anchors));
   return Request{.bundle = std::move(bundle),
                  .report_data = index.report_data,
                  .at = at,
@@ -190,7 +170,7 @@ void AddOptions(CLI::App& command, Options& options, bool with_output) {
 
 }  // namespace
 
-void AddEvidenceCommands(CLI::App& app, int& exit_code) {
+void AddEvidenceCommands(CLI::App& app, std::optional<int>& exit_code) {
   CLI::App* evidence = app.add_subcommand(
       "evidence", "Verify or show an evidence bundle, without a server");
   evidence->require_subcommand(1);

@@ -1,19 +1,19 @@
 // kmsctl: the administrator's and auditor's command line.
-#include <CLI/CLI.hpp>
+#include <iostream>
+#include <string>
+#include <vector>
 
-#include "tools/kmsctl/evidence.h"
-#include "tools/kmsctl/exit_codes.h"
+#include "tools/client/harden.h"
+#include "tools/client/outcome.h"
+#include "tools/kmsctl/commands.h"
+#include "tools/kmsctl/context.h"
 
 int main(int argc, char** argv) {
-  CLI::App app("kmsctl: manage and audit an attestation-gated KMS");
-  app.require_subcommand(1);
-  int exit_code = kms::kmsctl::kExitOk;
-  kms::kmsctl::AddEvidenceCommands(app, exit_code);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kms::kmsctl::kExitOk
-                                : kms::kmsctl::kExitUsage;
+  if (const absl::Status status = kms::client::Harden(); !status.ok()) {
+    kms::client::PrintFailure("kmsctl", status, std::cerr);
+    return static_cast<int>(kms::client::ExitCodeOf(status));
   }
-  return exit_code;
+  kms::kmsctl::Context context(std::cin, std::cout, std::cerr);
+  return kms::kmsctl::RunCommand(
+      std::vector<std::string>(argv + 1, argv + argc), context);
 }

@@ -12,7 +12,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "kms/base/clock.h"
 #include "kms/base/status.h"
 #include "policy/bundle/bundle.h"
 #include "tools/simtee/snp.h"
@@ -65,7 +65,8 @@ absl::Status Init(const InitOptions& options) {
   snp.rsa_bits = options.rsa_bits;
   // A day back, for verifiers whose clock is behind.
   snp.not_before =
-      absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now())) - absl::Hours(24);
+      absl::FromUnixSeconds(absl::ToUnixSeconds(kms::SystemClock().Now())) -
+      absl::Hours(24);
   snp.not_after = snp.not_before + absl::Hours(24 * 365 * 7);
   return SimulatedSnp::Create(snp).Save(options.dir);
 }

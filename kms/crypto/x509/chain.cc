@@ -71,8 +71,9 @@ absl::StatusOr<Certificate> FindIssuer(const std::vector<Certificate>& path,
   int best_rank = -1;
   bool named = false;
   for (const Certificate& candidate : pool) {
-    if (InPath(path, candidate) || !NamesIssuer(subject, candidate)) continue;
+    if (!NamesIssuer(subject, candidate)) continue;
     named = true;
+    if (InPath(path, candidate)) continue;  // A loop.
     const int rank = (AnchorOf(candidate, anchors).has_value() ? 2 : 0) +
                      (InForce(candidate, time) ? 1 : 0);
     if (rank <= best_rank) continue;
@@ -85,11 +86,11 @@ absl::StatusOr<Certificate> FindIssuer(const std::vector<Certificate>& path,
     best_rank = rank;
   }
   if (best.has_value()) return *best;
-  if (named) {
-    return Untrusted(depth, "not signed by the certificate it names");
-  }
   if (subject.self_issued()) {
     return Untrusted(depth, "a root that is not a configured anchor");
+  }
+  if (named) {
+    return Untrusted(depth, "not signed by the certificate it names");
   }
   return Refuse(v1::ENDORSEMENT_MISSING,
                 absl::StrCat("certificate ", depth,

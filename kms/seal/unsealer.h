@@ -1,0 +1,169 @@
+// The life of the root key on one instance: init makes it, unseal brings it
+// back, seal lets it go. What an operator finds in the data directory:
+//
+//   lock               held by the one process that may use the directory
+//   cluster/seal       seal_file.h; its presence is what "initialized" means
+//   cluster/instance   instance_file.h
+//   cluster/checkpoint the last signed checkpoint seen here, shown while sealed
+//   cluster/state/     the replicated state (RocksDB)
+//   cluster/evidence/  judged Evidence, encrypted, for auditors (RocksDB)
+//   cluster/log/       the local log's epoch, and log.acknowledged beside it
+//   cluster.new/       an init that did not finish: removed by the next one
+//
+// Init builds everything under cluster.new and renames it once, so a crash
+// leaves an initialized instance or none. The root key itself is in memory only
+// during init and unseal; what stays is the keyring.
+//
+// Source: architecture.md, "Seals", promise 6; style.md, "seal, unseal".
+// Thread-safe. Init, Unseal and Seal run one at a time and may take seconds:
+// they open databases; status never waits for them.
+// It authorises nobody: that is the server's.
+#ifndef KMS_SEAL_UNSEALER_H_
+#define KMS_SEAL_UNSEALER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "kms/base/clock.h"
+#include "kms/base/secret.h"
+#include "kms/instance/instance.h"
+#include "kms/seal/ceremony.h"
+#include "kms/seal/instance_file.h"
+#include "kms/seal/seal_file.h"
+
+namespace kms::seal {
+
+struct UnsealerOptions {
+  std::string data_dir;  // Made with mode 0700 if absent; its parent exists.
+  SealKind kind = SealKind::kShamir;
+  // For kDevelopment: 32 raw bytes, mode 0600; made by Init if absent.
+  std::string development_key_file;
+  std::vector<std::string> simulated_anchors;
+  // How long Evidence that was judged here is kept for auditors; zero: not.
+  absl::Duration evidence_retention;
+  const Clock* clock = nullptr;  // These two outlive the unsealer.
+  InstanceHolder* holder = nullptr;
+  // Told from a thread of the replica's or an engine's why the instance serves
+  // no more. It must not call the unsealer.
+  std::function<void(const absl::Status&)> on_fatal;
+};
+
+struct InitResult {
+  std::string cluster_id;           // 16 bytes.
+  std::string identity_public_key;  // 32 bytes.
+  std::string verifier_key;
+  std::vector<Secret> shares;  // Texts; none for kDevelopment.
+  // OK: unsealed. Else the cluster is made, its shares are good, and this is
+  // why it did not open.
+  absl::Status opened;
+};
+
+// What is known without the root key. A copy, as of one moment.
+struct SealState {
+  bool initialized = false;
+  bool sealed = true;
+  SealKind kind = SealKind::kShamir;
+  uint32_t shares = 0;
+  uint32_t threshold = 0;
+  uint32_t progress = 0;
+  std::string cluster_id;  // Empty before init, as are the next two.
+  std::string identity_public_key;
+  std::string instance_id;
+  std::string last_checkpoint;  // Empty before the first.
+};
+
+class Unsealer {
+ public:
+  // Locks and reads the data directory. A development seal is unsealed at
+  // once, if initialized. `options.holder` holds nothing yet.
+  // kFailedPrecondition: another process has the directory, the directory or
+  //   a file in it is open to others, or the configured kind is not the
+  //   directory's.
+  // DATA_LOSS: the seal or instance file is damaged.
+  // Others: as Unseal, for a development seal; kUnavailable from the disk.
+  static absl::StatusOr<std::unique_ptr<Unsealer>> Open(
+      UnsealerOptions options);
+
+  // Seals, and gives the directory back.
+  ~Unsealer();
+
+  // Makes the root key, the keyring, the cluster and its first instance, and
+  // unseals it. Shares are in the answer and nowhere else; a development seal
+  // has none, keeps the root key in its file, and wants both counts to be 0.
+  // ALREADY_INITIALIZED. REQUEST_MALFORMED: MakeShares.
+  // Others: the disk's; nothing was made then.
+  absl::StatusOr<InitResult> Init(absl::string_view principal, uint32_t shares,
+                                  uint32_t threshold);
+
+  // Takes one share; opens the instance with the last. `text`: the caller
+  // wipes it; empty for a development seal, which reads its file again.
+  // NOT_INITIALIZED. NOT_SEALED. Others: UnsealCeremony::Offer, and what
+  // opening log and state gives: the instance stays sealed then.
+  absl::Status Unseal(absl::string_view principal, absl::string_view text);
+
+  // Forgets the shares given. NOT_INITIALIZED. NOT_SEALED.
+  absl::Status ResetUnseal();
+
+  // Lets the instance go. Calls in progress that hold it end first: this waits
+  // for them until `deadline`; after that the keys live until the last one
+  // ends. NOT_INITIALIZED; SEALED: it is already.
+  // kDeadlineExceeded: sealed for every new call, but some still hold it.
+  absl::Status Seal(absl::Time deadline);
+
+  // Keeps `note`, a signed checkpoint, for the sealed status. At most
+  // kCheckpointFileBytesMax. kUnavailable: the disk.
+  absl::Status KeepCheckpoint(absl::string_view note);
+
+  SealState state() const;
+
+ private:
+  struct Opened;  // An Instance and what it stands on.
+
+  explicit Unsealer(UnsealerOptions options);
+
+  absl::Status LockDirectory();
+  absl::Status ReadFiles();
+  void Adopt(SealFile seal, InstanceFile instance);
+  absl::StatusOr<OpenedSeal> OpenDevelopmentSeal(const SealFile& seal) const;
+  absl::Status CheckSealed() const;
+  absl::Status OpenStores(Opened& next) const;
+  absl::Status OpenReplica(Opened& next, const SealFile& seal,
+                           const InstanceFile& file,
+                           const storage::Keyring& keyring) const;
+  absl::Status OpenInstance(const OpenedSeal& opened)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(life_mutex_);
+  absl::Status LetGo(absl::Time deadline)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(life_mutex_);
+
+  const UnsealerOptions options_;
+  int lock_fd_ = -1;
+
+  // Held through Init, Unseal and Seal, I/O and all: they must not overlap,
+  // and nothing else waits for it.
+  absl::Mutex life_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  std::weak_ptr<Opened> opened_ ABSL_GUARDED_BY(life_mutex_);
+  // Notified when the instance opened last is gone with its keys.
+  std::shared_ptr<absl::Notification> gone_ ABSL_GUARDED_BY(life_mutex_);
+
+  mutable absl::Mutex mutex_;  // Never held across I/O.
+  SealState state_ ABSL_GUARDED_BY(mutex_);
+  std::optional<SealFile> seal_ ABSL_GUARDED_BY(mutex_);
+  InstanceFile instance_ ABSL_GUARDED_BY(mutex_);
+  // Null before init and for a development seal.
+  std::shared_ptr<UnsealCeremony> ceremony_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace kms::seal
+
+#endif  // KMS_SEAL_UNSEALER_H_

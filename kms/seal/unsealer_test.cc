@@ -1,0 +1,288 @@
+// The life of a root key on one data directory, through restarts.
+#include "kms/seal/unsealer.h"
+
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kms/base/refusal.h"
+#include "kms/base/secret_access.h"
+#include "kms/seal/private_file.h"
+#include "storage/replica/replica.h"
+
+namespace kms::seal {
+namespace {
+
+constexpr char kAlice[] = "alice";
+
+class UnsealerTest : public testing::Test {
+ protected:
+  UnsealerTest() {
+    std::string name = testing::TempDir() + "/unsealer.XXXXXX";
+    root_ = mkdtemp(name.data());
+    options_.data_dir = root_ + "/data";
+    options_.clock = &clock_;
+    options_.holder = &holder_;
+    options_.evidence_retention = absl::Hours(1);
+    options_.on_fatal = [](const absl::Status& status) {
+      ADD_FAILURE() << status;
+    };
+  }
+  ~UnsealerTest() override { std::filesystem::remove_all(root_); }
+
+  std::unique_ptr<Unsealer> Open() {
+    auto unsealer = Unsealer::Open(options_);
+    EXPECT_TRUE(unsealer.ok()) << unsealer.status();
+    return *std::move(unsealer);
+  }
+
+  std::vector<std::string> Init(Unsealer& unsealer, uint32_t n, uint32_t k) {
+    const auto made = unsealer.Init(kAlice, n, k);
+    EXPECT_TRUE(made.ok()) << made.status();
+    EXPECT_TRUE(made->opened.ok()) << made->opened;
+    std::vector<std::string> shares;
+    for (const Secret& share : made->shares) {
+      shares.push_back(ToString(share.Expose(GrantSecretAccess())));
+    }
+    return shares;
+  }
+
+  absl::Time Soon() const { return clock_.Now() + absl::Seconds(20); }
+
+  std::string root_;
+  SystemClock clock_;
+  InstanceHolder holder_;
+  UnsealerOptions options_;
+};
+
+TEST_F(UnsealerTest, InitGivesSharesAndAnUnsealedInstance) {
+  const auto unsealer = Open();
+  EXPECT_FALSE(unsealer->state().initialized);
+  EXPECT_EQ(RefusalOf(holder_.Get().status()), v1::SEALED);
+  EXPECT_EQ(Init(*unsealer, 3, 2).size(), 3u);
+
+  const SealState state = unsealer->state();
+  EXPECT_TRUE(state.initialized);
+  EXPECT_FALSE(state.sealed);
+  EXPECT_EQ(state.shares, 3u);
+  EXPECT_EQ(state.threshold, 2u);
+  EXPECT_EQ(state.cluster_id.size(), 16u);
+  const auto instance = holder_.Get();
+  ASSERT_TRUE(instance.ok());
+  EXPECT_EQ((*instance)->cluster_id, state.cluster_id);
+  EXPECT_EQ((*instance)->instance_id, state.instance_id);
+  EXPECT_EQ((*instance)->identity_key.public_key(), state.identity_public_key);
+  EXPECT_TRUE((*instance)->replica->health().ok());
+  EXPECT_EQ((*instance)->replica->View()->header().cluster_id(),
+            state.cluster_id);
+}
+
+TEST_F(UnsealerTest, ARestartIsSealedUntilTheThresholdOfShares) {
+  std::vector<std::string> shares;
+  SealState before;
+  {
+    const auto unsealer = Open();
+    shares = Init(*unsealer, 3, 2);
+    before = unsealer->state();
+  }
+  EXPECT_FALSE(holder_.Get().ok());
+  const auto unsealer = Open();
+  EXPECT_TRUE(unsealer->state().initialized);
+  EXPECT_TRUE(unsealer->state().sealed);
+  EXPECT_EQ(unsealer->state().cluster_id, before.cluster_id);
+  EXPECT_EQ(unsealer->state().identity_public_key, before.identity_public_key);
+  EXPECT_EQ(unsealer->state().instance_id, before.instance_id);
+
+  ASSERT_TRUE(unsealer->Unseal(kAlice, shares[2]).ok());
+  EXPECT_EQ(unsealer->state().progress, 1u);
+  EXPECT_FALSE(holder_.Get().ok());
+  EXPECT_EQ(RefusalOf(unsealer->Unseal(kAlice, shares[2])), v1::SHARE_REJECTED);
+  EXPECT_EQ(unsealer->state().progress, 1u);
+  const absl::Status unsealed = unsealer->Unseal(kAlice, shares[0]);
+  ASSERT_TRUE(unsealed.ok()) << unsealed;
+  EXPECT_FALSE(unsealer->state().sealed);
+  EXPECT_EQ(unsealer->state().progress, 0u);
+  EXPECT_TRUE(holder_.Get().ok());
+  EXPECT_EQ(RefusalOf(unsealer->Unseal(kAlice, shares[1])), v1::NOT_SEALED);
+}
+
+TEST_F(UnsealerTest, SealLetsTheInstanceGoAndUnsealBringsItBack) {
+  const auto unsealer = Open();
+  const std::vector<std::string> shares = Init(*unsealer, 1, 1);
+  const absl::Status sealed = unsealer->Seal(Soon());
+  ASSERT_TRUE(sealed.ok()) << sealed;
+  EXPECT_EQ(RefusalOf(holder_.Get().status()), v1::SEALED);
+  EXPECT_TRUE(unsealer->state().sealed);
+  EXPECT_EQ(RefusalOf(unsealer->Seal(Soon())), v1::SEALED);
+  const absl::Status unsealed = unsealer->Unseal(kAlice, shares[0]);
+  ASSERT_TRUE(unsealed.ok()) << unsealed;
+  EXPECT_TRUE(holder_.Get().ok());
+}
+
+TEST_F(UnsealerTest, SealTellsOfCallsThatStillHoldTheKeys) {
+  const auto unsealer = Open();
+  const std::vector<std::string> shares = Init(*unsealer, 1, 1);
+  auto held = holder_.Get();
+  ASSERT_TRUE(held.ok());
+  EXPECT_EQ(unsealer->Seal(clock_.Now()).code(),
+            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_FALSE(holder_.Get().ok());
+  // Two of them must never have the databases open.
+  EXPECT_EQ(RefusalOf(unsealer->Unseal(kAlice, shares[0])),
+            v1::LOG_UNAVAILABLE);
+  held = absl::UnavailableError("let go");
+  EXPECT_TRUE(unsealer->Unseal(kAlice, shares[0]).ok());
+}
+
+TEST_F(UnsealerTest, ResetForgetsTheShares) {
+  const auto unsealer = Open();
+  EXPECT_EQ(RefusalOf(unsealer->ResetUnseal()), v1::NOT_INITIALIZED);
+  const std::vector<std::string> shares = Init(*unsealer, 3, 2);
+  EXPECT_EQ(RefusalOf(unsealer->ResetUnseal()), v1::NOT_SEALED);
+  ASSERT_TRUE(unsealer->Seal(Soon()).ok());
+  ASSERT_TRUE(unsealer->Unseal(kAlice, shares[0]).ok());
+  ASSERT_TRUE(unsealer->ResetUnseal().ok());
+  EXPECT_EQ(unsealer->state().progress, 0u);
+}
+
+TEST_F(UnsealerTest, InitHappensOnce) {
+  const auto unsealer = Open();
+  EXPECT_EQ(RefusalOf(unsealer->Unseal(kAlice, "x")), v1::NOT_INITIALIZED);
+  EXPECT_EQ(RefusalOf(unsealer->Seal(Soon())), v1::NOT_INITIALIZED);
+  EXPECT_EQ(RefusalOf(unsealer->Init(kAlice, 3, 1).status()),
+            v1::REQUEST_MALFORMED);
+  EXPECT_FALSE(unsealer->state().initialized);
+  Init(*unsealer, 3, 2);
+  EXPECT_EQ(RefusalOf(unsealer->Init(kAlice, 3, 2).status()),
+            v1::ALREADY_INITIALIZED);
+}
+
+TEST_F(UnsealerTest, AnInitThatACrashCutShortIsForgotten) {
+  std::filesystem::create_directories(options_.data_dir + "/cluster.new/log");
+  std::filesystem::permissions(options_.data_dir,
+                               std::filesystem::perms::owner_all);
+  const auto unsealer = Open();
+  EXPECT_FALSE(unsealer->state().initialized);
+  Init(*unsealer, 3, 2);
+  EXPECT_FALSE(std::filesystem::exists(options_.data_dir + "/cluster.new"));
+}
+
+TEST_F(UnsealerTest, AClusterWithoutItsSealFileIsDataLossNotANewStart) {
+  {
+    const auto unsealer = Open();
+    Init(*unsealer, 3, 2);
+  }
+  std::filesystem::remove(options_.data_dir + "/cluster/seal");
+  EXPECT_EQ(RefusalOf(Unsealer::Open(options_).status()), v1::DATA_LOSS);
+}
+
+TEST_F(UnsealerTest, ADamagedSealFileIsDataLoss) {
+  {
+    const auto unsealer = Open();
+    Init(*unsealer, 3, 2);
+  }
+  const std::string path = options_.data_dir + "/cluster/seal";
+  std::string bytes = ReadPrivateFile(path, 1 << 20).value();
+  bytes[100] = static_cast<char>(bytes[100] ^ 1);
+  ASSERT_TRUE(WritePrivateFile(path, AsBytes(bytes)).ok());
+  EXPECT_EQ(RefusalOf(Unsealer::Open(options_).status()), v1::DATA_LOSS);
+}
+
+TEST_F(UnsealerTest, OneProcessHasTheDirectory) {
+  const auto unsealer = Open();
+  EXPECT_EQ(Unsealer::Open(options_).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(UnsealerTest, RefusesADirectoryOpenToOthers) {
+  ASSERT_EQ(mkdir(options_.data_dir.c_str(), 0755), 0);
+  ASSERT_EQ(chmod(options_.data_dir.c_str(), 0755), 0);
+  EXPECT_EQ(Unsealer::Open(options_).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(UnsealerTest, TheLastCheckpointShowsWhileSealed) {
+  {
+    const auto unsealer = Open();
+    Init(*unsealer, 3, 2);
+    ASSERT_TRUE(unsealer->KeepCheckpoint("origin\n7\nroot\n").ok());
+  }
+  EXPECT_EQ(Open()->state().last_checkpoint, "origin\n7\nroot\n");
+}
+
+TEST_F(UnsealerTest, ADevelopmentSealOpensByItself) {
+  options_.kind = SealKind::kDevelopment;
+  options_.development_key_file = root_ + "/root.key";
+  std::string cluster_id;
+  {
+    const auto unsealer = Open();
+    EXPECT_EQ(RefusalOf(unsealer->Init(kAlice, 3, 2).status()),
+              v1::REQUEST_MALFORMED);
+    EXPECT_TRUE(Init(*unsealer, 0, 0).empty());
+    cluster_id = unsealer->state().cluster_id;
+  }
+  {
+    const auto unsealer = Open();
+    EXPECT_FALSE(unsealer->state().sealed);
+    EXPECT_EQ(unsealer->state().kind, SealKind::kDevelopment);
+    EXPECT_EQ(unsealer->state().cluster_id, cluster_id);
+    ASSERT_TRUE(unsealer->Seal(Soon()).ok());
+    EXPECT_EQ(RefusalOf(unsealer->Unseal(kAlice, "share")), v1::SHARE_REJECTED);
+    ASSERT_TRUE(unsealer->Unseal(kAlice, "").ok());
+  }
+  // Others may read the key file: refused.
+  ASSERT_EQ(chmod(options_.development_key_file.c_str(), 0640), 0);
+  EXPECT_EQ(Unsealer::Open(options_).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(UnsealerTest, TheConfiguredKindMustBeTheDirectorys) {
+  {
+    const auto unsealer = Open();
+    Init(*unsealer, 3, 2);
+  }
+  options_.kind = SealKind::kDevelopment;
+  options_.development_key_file = root_ + "/root.key";
+  EXPECT_EQ(Unsealer::Open(options_).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+// The seed, the root key and the shares are nowhere on the disk.
+TEST_F(UnsealerTest, NothingOnTheDiskHoldsAShare) {
+  std::vector<std::string> shares;
+  {
+    const auto unsealer = Open();
+    shares = Init(*unsealer, 3, 2);
+  }
+  size_t files = 0;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(options_.data_dir)) {
+    if (!entry.is_regular_file()) continue;
+    ++files;
+    std::ifstream in(entry.path(), std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+    for (const std::string& text : shares) {
+      const Share share = ParseShare(text).value();
+      EXPECT_EQ(bytes.find(text.substr(40)), std::string::npos);
+      EXPECT_EQ(bytes.find(std::string(
+                    AsStringView(share.data.Expose(GrantSecretAccess())))),
+                std::string::npos)
+          << entry.path();
+    }
+    struct stat info;
+    ASSERT_EQ(stat(entry.path().c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 077, 0u) << entry.path();
+  }
+  EXPECT_GT(files, 5u);
+}
+
+}  // namespace
+}  // namespace kms::seal

@@ -1,0 +1,422 @@
+#include "kms/server/config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "kms/base/status.h"
+
+namespace kms::server {
+namespace {
+
+// A name in a message: what an operator mistyped, made harmless to a terminal.
+std::string Shown(absl::string_view text) {
+  std::string shown(text.substr(0, 64));
+  for (char& c : shown) {
+    if (!absl::ascii_isprint(static_cast<unsigned char>(c))) c = '?';
+  }
+  return absl::StrCat("\"", shown, "\"");
+}
+
+// Levenshtein's distance, for "did you mean".
+size_t EditDistance(absl::string_view a, absl::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+    }
+  }
+  return row[b.size()];
+}
+
+class Faults {
+ public:
+  explicit Faults(absl::string_view file) : file_(file) {}
+
+  // `mark` counts from zero; people count from one.
+  void Add(const YAML::Mark& mark, absl::string_view key,
+           absl::string_view fault) {
+    faults_.emplace(
+        std::make_pair(mark.line, mark.column),
+        absl::StrCat(file_, ":", mark.line + 1, ":", mark.column + 1, ": ", key,
+                     key.empty() ? "" : ": ", fault));
+  }
+
+  absl::Status status() const {
+    if (faults_.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrJoin(faults_, "\n", [](std::string* out, const auto& fault) {
+          absl::StrAppend(out, fault.second);
+        }));
+  }
+
+ private:
+  std::string file_;
+  std::multimap<std::pair<int, int>, std::string> faults_;
+};
+
+enum class Need { kRequired, kOptional };
+
+// One mapping of the file and what it may hold. Each key is described by one
+// call of Key; Check then walks what the file has.
+class Mapping {
+ public:
+  using ReadFn = std::function<void(const YAML::Node&, const std::string&)>;
+
+  Mapping(std::string path, Faults& faults)
+      : path_(std::move(path)), faults_(faults) {}
+
+  Mapping& Key(absl::string_view name, Need need, ReadFn read) {
+    keys_.emplace(std::string(name), Entry{need, std::move(read)});
+    return *this;
+  }
+
+  void Check(const YAML::Node& node) {
+    if (!node.IsMap()) {
+      faults_.Add(node.Mark(), path_, "want a mapping of keys");
+      return;
+    }
+    std::set<std::string> seen;
+    for (const auto& item : node) CheckItem(item.first, item.second, seen);
+    for (const auto& [name, entry] : keys_) {
+      if (entry.need == Need::kRequired && seen.count(name) == 0) {
+        faults_.Add(node.Mark(), Path(name), "missing, and has no default");
+      }
+    }
+  }
+
+ private:
+  struct Entry {
+    Need need;
+    ReadFn read;
+  };
+
+  std::string Path(absl::string_view name) const {
+    return absl::StrCat(path_, path_.empty() ? "" : ".", name);
+  }
+
+  void CheckItem(const YAML::Node& key, const YAML::Node& value,
+                 std::set<std::string>& seen) {
+    if (!key.IsScalar()) {
+      faults_.Add(key.Mark(), path_, "want a key that is a word");
+      return;
+    }
+    const std::string& name = key.Scalar();
+    const auto found = keys_.find(name);
+    if (found == keys_.end()) {
+      faults_.Add(key.Mark(), path_,
+                  absl::StrCat("unknown key ", Shown(name), Suggestion(name)));
+      return;
+    }
+    if (!seen.insert(name).second) {
+      faults_.Add(key.Mark(), Path(name), "given twice");
+      return;
+    }
+    found->second.read(value, Path(name));
+  }
+
+  std::string Suggestion(absl::string_view name) const {
+    constexpr size_t kFarthest = 3;
+    std::string nearest;
+    size_t distance = kFarthest + 1;
+    for (const auto& [known, entry] : keys_) {
+      const size_t d = EditDistance(name.substr(0, 64), known);
+      if (d < distance) {
+        distance = d;
+        nearest = known;
+      }
+    }
+    if (!nearest.empty() && distance < nearest.size()) {
+      return absl::StrCat(", did you mean \"", nearest, "\"?");
+    }
+    std::vector<std::string> names;
+    for (const auto& [known, entry] : keys_) names.push_back(known);
+    return absl::StrCat(", want one of ", absl::StrJoin(names, ", "));
+  }
+
+  std::string path_;
+  Faults& faults_;
+  std::map<std::string, Entry> keys_;
+};
+
+// The readers of single values. Each adds a fault or sets what it was given.
+class Values {
+ public:
+  explicit Values(Faults& faults) : faults_(faults) {}
+
+  Mapping::ReadFn Text(std::string& out) {
+    return [this, &out](const YAML::Node& node, const std::string& key) {
+      if (!node.IsScalar() || node.Scalar().empty()) {
+        faults_.Add(node.Mark(), key, "want text that is not empty");
+        return;
+      }
+      out = node.Scalar();
+    };
+  }
+
+  Mapping::ReadFn AbsolutePath(std::string& out) {
+    return [this, &out](const YAML::Node& node, const std::string& key) {
+      if (!node.IsScalar() || node.Scalar().empty() ||
+          node.Scalar()[0] != '/') {
+        faults_.Add(node.Mark(), key,
+                    "want an absolute path: the program's working directory "
+                    "must not decide which file is meant");
+        return;
+      }
+      out = node.Scalar();
+    };
+  }
+
+  Mapping::ReadFn Texts(std::vector<std::string>& out, size_t size_min,
+                        size_t size_max) {
+    return [=, this, &out](const YAML::Node& node, const std::string& key) {
+      if (!node.IsSequence() || node.size() < size_min ||
+          node.size() > size_max) {
+        faults_.Add(node.Mark(), key,
+                    absl::StrCat("want a list of ", size_min, " to ", size_max,
+                                 " texts"));
+        return;
+      }
+      for (const YAML::Node& item : node) {
+        if (!item.IsScalar() || item.Scalar().empty()) {
+          faults_.Add(item.Mark(), key, "want text that is not empty");
+        } else if (std::count(out.begin(), out.end(), item.Scalar()) != 0) {
+          faults_.Add(item.Mark(), key, "listed twice");
+        } else {
+          out.push_back(item.Scalar());
+        }
+      }
+    };
+  }
+
+  Mapping::ReadFn Addresses(std::vector<std::string>& out) {
+    return [this, &out](const YAML::Node& node, const std::string& key) {
+      Texts(out, 1, 16)(node, key);
+      for (const YAML::Node& item : node) {
+        if (item.IsScalar() && !IsAddress(item.Scalar())) {
+          faults_.Add(item.Mark(), key,
+                      "want host:port, with an IPv6 host in brackets and a "
+                      "port of 0 to 65535");
+        }
+      }
+    };
+  }
+
+  Mapping::ReadFn Count(uint32_t& out, uint32_t min, uint32_t max) {
+    return [=, this, &out](const YAML::Node& node, const std::string& key) {
+      uint32_t value = 0;
+      if (!node.IsScalar() || !absl::SimpleAtoi(node.Scalar(), &value) ||
+          value < min || value > max) {
+        faults_.Add(
+            node.Mark(), key,
+            absl::StrCat("want a whole number from ", min, " to ", max));
+        return;
+      }
+      out = value;
+    };
+  }
+
+  Mapping::ReadFn Rate(double& out, double min, double max) {
+    return [=, this, &out](const YAML::Node& node, const std::string& key) {
+      double value = 0;
+      // Written so that "nan" is refused too.
+      if (!node.IsScalar() || !absl::SimpleAtod(node.Scalar(), &value) ||
+          !(value >= min && value <= max)) {
+        faults_.Add(node.Mark(), key,
+                    absl::StrCat("want a number from ", min, " to ", max));
+        return;
+      }
+      out = value;
+    };
+  }
+
+  Mapping::ReadFn Duration(absl::Duration& out, absl::Duration min,
+                           absl::Duration max) {
+    return [=, this, &out](const YAML::Node& node, const std::string& key) {
+      absl::Duration value;
+      if (!node.IsScalar() || !absl::ParseDuration(node.Scalar(), &value) ||
+          value < min || value > max) {
+        faults_.Add(node.Mark(), key,
+                    absl::StrCat("want a duration such as 90s or 5m, from ",
+                                 absl::FormatDuration(min), " to ",
+                                 absl::FormatDuration(max)));
+        return;
+      }
+      out = value;
+    };
+  }
+
+  template <typename T>
+  Mapping::ReadFn OneOf(T& out, std::vector<std::pair<std::string, T>> names) {
+    return [this, &out, names = std::move(names)](const YAML::Node& node,
+                                                  const std::string& key) {
+      for (const auto& [name, value] : names) {
+        if (node.IsScalar() && node.Scalar() == name) {
+          out = value;
+          return;
+        }
+      }
+      faults_.Add(node.Mark(), key,
+                  absl::StrCat("want one of ",
+                               absl::StrJoin(names, ", ",
+                                             [](std::string* o, const auto& n) {
+                                               absl::StrAppend(o, n.first);
+                                             })));
+    };
+  }
+
+ private:
+  static bool IsAddress(absl::string_view text) {
+    const size_t colon = text.rfind(':');
+    if (colon == absl::string_view::npos || colon == 0) return false;
+    const absl::string_view host = text.substr(0, colon);
+    const bool bracketed = host.front() == '[' && host.back() == ']';
+    if (!bracketed && host.find(':') != absl::string_view::npos) return false;
+    uint32_t port = 0;
+    return absl::SimpleAtoi(text.substr(colon + 1), &port) &&
+           port <= std::numeric_limits<uint16_t>::max();
+  }
+
+  Faults& faults_;
+};
+
+void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
+  Values values(faults);
+  const auto nested = [&faults](std::function<void(Mapping&)> describe) {
+    return [&faults, describe](const YAML::Node& node, const std::string& key) {
+      Mapping mapping(key, faults);
+      describe(mapping);
+      mapping.Check(node);
+    };
+  };
+  Mapping("", faults)
+      .Key("listen", Need::kRequired, values.Addresses(config.listen))
+      .Key("data_dir", Need::kRequired, values.AbsolutePath(config.data_dir))
+      .Key("tls", Need::kRequired, nested([&](Mapping& tls) {
+             tls.Key("certificate", Need::kRequired,
+                     values.AbsolutePath(config.tls.certificate))
+                 .Key("private_key", Need::kRequired,
+                      values.AbsolutePath(config.tls.private_key))
+                 .Key("administrators_ca", Need::kRequired,
+                      values.AbsolutePath(config.tls.administrators_ca));
+           }))
+      .Key("administrators", Need::kRequired,
+           values.Texts(config.administrators, 0, 1024))
+      .Key("seal", Need::kRequired,
+           [&](const YAML::Node& node, const std::string& key) {
+             nested([&](Mapping& seal) {
+               seal.Key("kind", Need::kRequired,
+                        values.OneOf<seal::SealKind>(
+                            config.seal_kind,
+                            {{"shamir", seal::SealKind::kShamir},
+                             {"development", seal::SealKind::kDevelopment}}))
+                   .Key("key_file", Need::kOptional,
+                        values.AbsolutePath(config.development_key_file));
+             })(node, key);
+             const bool wants_file =
+                 config.seal_kind == seal::SealKind::kDevelopment;
+             if (wants_file && config.development_key_file.empty()) {
+               faults.Add(node.Mark(), key,
+                          "kind development needs a key_file");
+             } else if (!wants_file && !config.development_key_file.empty()) {
+               faults.Add(node.Mark(), key,
+                          "key_file is only for kind development");
+             }
+           })
+      .Key("simulated_anchors", Need::kOptional,
+           values.Texts(config.simulated_anchors, 0, 64))
+      .Key("limits", Need::kOptional, nested([&](Mapping& limits) {
+             Limits& l = config.limits;
+             limits
+                 .Key("requests_in_flight", Need::kOptional,
+                      values.Count(l.requests_in_flight, 1, 4096))
+                 .Key("challenges_per_second", Need::kOptional,
+                      values.Rate(l.challenges_per_second, 0.1, 100000))
+                 .Key("releases_per_second", Need::kOptional,
+                      values.Rate(l.releases_per_second, 0.1, 100000))
+                 .Key(
+                     "request_bytes", Need::kOptional,
+                     values.Count(l.request_bytes, 64 * 1024, 4 * 1024 * 1024));
+           }))
+      .Key("evidence_retention", Need::kOptional,
+           values.Duration(config.evidence_retention, absl::ZeroDuration(),
+                           absl::Hours(10 * 366 * 24)))
+      .Key("challenge_ttl", Need::kOptional,
+           values.Duration(config.challenge_ttl, absl::Seconds(10),
+                           absl::Minutes(30)))
+      .Key("log", Need::kOptional, nested([&](Mapping& log) {
+             log.Key("level", Need::kOptional,
+                     values.OneOf<LogLevel>(config.log_level,
+                                            {{"debug", LogLevel::kDebug},
+                                             {"info", LogLevel::kInfo},
+                                             {"warning", LogLevel::kWarning},
+                                             {"error", LogLevel::kError}}))
+                 .Key("file", Need::kOptional,
+                      values.AbsolutePath(config.log_file));
+           }))
+      .Key("drain_timeout", Need::kOptional,
+           values.Duration(config.drain_timeout, absl::Seconds(1),
+                           absl::Minutes(10)))
+      .Key("on_fatal", Need::kOptional,
+           values.OneOf<OnFatal>(config.on_fatal,
+                                 {{"answer_status", OnFatal::kAnswerStatus},
+                                  {"exit", OnFatal::kExit}}))
+      .Check(root);
+}
+
+}  // namespace
+
+absl::StatusOr<Config> ParseConfig(absl::string_view yaml,
+                                   absl::string_view file) {
+  Faults faults(file);
+  if (yaml.size() > kConfigBytesMax) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        file, ": ", yaml.size(), " bytes, want at most ", kConfigBytesMax));
+  }
+  Config config;
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
+    if (documents.size() != 1) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          file, ": ", documents.size(), " YAML documents, want 1"));
+    }
+    ReadConfig(documents[0], faults, config);
+  } catch (const YAML::Exception& error) {
+    faults.Add(error.mark, "", absl::StrCat("not YAML: ", error.msg));
+  }
+  KMS_RETURN_IF_ERROR(faults.status());
+  return config;
+}
+
+absl::StatusOr<Config> LoadConfig(const std::string& path) {
+  errno = 0;
+  std::ifstream in(path, std::ios::binary);
+  if (!in) {
+    return errno == ENOENT
+               ? absl::NotFoundError(absl::StrCat(path, ": no such file"))
+               : absl::UnavailableError(absl::StrCat(
+                     path, ": cannot be read (errno ", errno, ")"));
+  }
+  std::string yaml(kConfigBytesMax + 1, '\0');
+  in.read(yaml.data(), static_cast<std::streamsize>(yaml.size()));
+  yaml.resize(static_cast<size_t>(in.gcount()));
+  return ParseConfig(yaml, path);
+}
+
+}  // namespace kms::server

@@ -1,0 +1,81 @@
+// The configuration of kmsd: one YAML file, read whole and judged whole before
+// anything starts. Every fault is reported at once, each with its line and
+// column; an unknown key is a fault. What decides about security has no
+// default. kmsd.example.yaml documents every key.
+//
+// Thread-safe: free functions over values. It opens no file that the
+// configuration names.
+#ifndef KMS_SERVER_CONFIG_H_
+#define KMS_SERVER_CONFIG_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "kms/seal/seal_file.h"
+
+namespace kms::server {
+
+// The file is read into memory before it is judged.
+inline constexpr size_t kConfigBytesMax = 64 * 1024;
+
+struct TlsFiles {
+  std::string certificate;        // PEM: the server's, then its chain.
+  std::string private_key;        // PEM, mode 0600.
+  std::string administrators_ca;  // PEM: who issues administrators.
+};
+
+struct Limits {
+  // Requests being worked on at once, over all clients.
+  uint32_t requests_in_flight = 256;
+  // Calls a second of one client address, averaged over ten seconds.
+  double challenges_per_second = 20;
+  double releases_per_second = 10;
+  // Of one request; a bound per part comes on top.
+  uint32_t request_bytes = 4 * 1024 * 1024;
+};
+
+enum class LogLevel { kDebug, kInfo, kWarning, kError };
+
+// What to do when the state can no longer be trusted or reached for good.
+enum class OnFatal {
+  kAnswerStatus,  // Refuse everything else, keep answering status and health.
+  kExit,          // End with an error, for a supervisor that restarts.
+};
+
+struct Config {
+  std::vector<std::string> listen;  // "host:port", at least one.
+  std::string data_dir;             // Absolute.
+  TlsFiles tls;
+  // Names of certificates (SAN URI or common name) that may administer. Must
+  // be written down; empty admits every certificate of the administrators' CA.
+  std::vector<std::string> administrators;
+  seal::SealKind seal_kind = seal::SealKind::kShamir;
+  std::string development_key_file;  // Only for SealKind::kDevelopment.
+  std::vector<std::string> simulated_anchors;
+  Limits limits;
+  // How long judged Evidence is kept, encrypted, for auditors; zero: not.
+  absl::Duration evidence_retention = absl::Hours(720);
+  absl::Duration challenge_ttl = absl::Minutes(5);
+  LogLevel log_level = LogLevel::kInfo;
+  std::string log_file;  // Empty: standard error.
+  absl::Duration drain_timeout = absl::Seconds(20);
+  OnFatal on_fatal = OnFatal::kAnswerStatus;
+};
+
+// `file` is only named in messages: "`file`:12:3: limits.request_bytes: ...".
+// kInvalidArgument: one line for each fault, in the order of the file.
+absl::StatusOr<Config> ParseConfig(absl::string_view yaml,
+                                   absl::string_view file);
+
+// Reads the file at `path`. Codes of ParseConfig; kNotFound or kUnavailable if
+// it cannot be read.
+absl::StatusOr<Config> LoadConfig(const std::string& path);
+
+}  // namespace kms::server
+
+#endif  // KMS_SERVER_CONFIG_H_

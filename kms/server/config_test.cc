@@ -1,0 +1,196 @@
+#include "kms/server/config.h"
+
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace kms::server {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr char kSmallest[] =
+    "listen: [\"127.0.0.1:7443\"]\n"
+    "data_dir: /var/lib/kmsd\n"
+    "tls:\n"
+    "  certificate: /c.pem\n"
+    "  private_key: /k.pem\n"
+    "  administrators_ca: /a.pem\n"
+    "administrators: []\n"
+    "seal: {kind: shamir}\n";
+
+std::string Replaced(const std::string& from, const std::string& to) {
+  const std::string yaml = absl::StrReplaceAll(kSmallest, {{from, to}});
+  EXPECT_NE(yaml, kSmallest);
+  return yaml;
+}
+
+std::string FaultsOf(const std::string& yaml) {
+  const auto config = ParseConfig(yaml, "f.yaml");
+  EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(config.status().message());
+}
+
+TEST(ConfigTest, ReadsTheDocumentedExample) {
+  const auto config = LoadConfig("kms/server/kmsd.example.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(config->listen, ElementsAre("127.0.0.1:7443"));
+  EXPECT_EQ(config->data_dir, "/var/lib/kmsd");
+  EXPECT_EQ(config->tls.certificate, "/etc/kmsd/server.pem");
+  EXPECT_EQ(config->tls.private_key, "/etc/kmsd/server.key");
+  EXPECT_EQ(config->tls.administrators_ca, "/etc/kmsd/administrators.pem");
+  EXPECT_THAT(config->administrators,
+              ElementsAre("alice", "spiffe://example.org/kms/operator"));
+  EXPECT_EQ(config->seal_kind, seal::SealKind::kShamir);
+  EXPECT_THAT(config->simulated_anchors, ElementsAre());
+}
+
+// The example says what the defaults are.
+TEST(ConfigTest, TheExampleShowsTheDefaults) {
+  const auto example = LoadConfig("kms/server/kmsd.example.yaml");
+  const auto smallest = ParseConfig(kSmallest, "f.yaml");
+  ASSERT_TRUE(example.ok()) << example.status();
+  ASSERT_TRUE(smallest.ok()) << smallest.status();
+  EXPECT_EQ(example->limits.requests_in_flight,
+            smallest->limits.requests_in_flight);
+  EXPECT_EQ(example->limits.challenges_per_second,
+            smallest->limits.challenges_per_second);
+  EXPECT_EQ(example->limits.releases_per_second,
+            smallest->limits.releases_per_second);
+  EXPECT_EQ(example->limits.request_bytes, smallest->limits.request_bytes);
+  EXPECT_EQ(example->challenge_ttl, smallest->challenge_ttl);
+  EXPECT_EQ(example->evidence_retention, smallest->evidence_retention);
+  EXPECT_EQ(example->drain_timeout, smallest->drain_timeout);
+  EXPECT_EQ(example->on_fatal, smallest->on_fatal);
+  EXPECT_EQ(example->log_level, smallest->log_level);
+  EXPECT_EQ(smallest->log_file, "");
+}
+
+TEST(ConfigTest, NothingThatDecidesAboutSecurityHasADefault) {
+  for (const char* key : {"listen", "data_dir", "administrators", "seal"}) {
+    const std::string faults =
+        FaultsOf(Replaced(absl::StrCat(key, ":"), "on_fatal: exit\n#"));
+    EXPECT_THAT(faults,
+                HasSubstr(absl::StrCat(key, ": missing, and has no default")));
+  }
+  EXPECT_THAT(FaultsOf("listen: [\"a:1\"]\n"),
+              HasSubstr("f.yaml:1:1: tls: missing, and has no default"));
+  for (const char* key : {"certificate", "private_key", "administrators_ca"}) {
+    const std::string faults =
+        FaultsOf(Replaced(absl::StrCat("  ", key, ":"), "  #"));
+    EXPECT_THAT(faults, HasSubstr(absl::StrCat("tls.", key, ": missing")));
+  }
+  EXPECT_THAT(FaultsOf(Replaced("{kind: shamir}", "{}")),
+              HasSubstr("f.yaml:8:7: seal.kind: missing"));
+}
+
+TEST(ConfigTest, TellsEveryFaultAtItsLineInOrder) {
+  const std::string faults = FaultsOf(
+      "listen: [\"nowhere\"]\n"
+      "data_dir: relative\n"
+      "tls:\n"
+      "  certificate: c.pem\n"
+      "  private_key: /k\n"
+      "  administrators_ca: /a\n"
+      "administrators: alice\n"
+      "seal: {kind: shamir}\n"
+      "challenge_ttl: 5\n"
+      "limits:\n"
+      "  requests_in_flight: many\n");
+  EXPECT_THAT(faults, testing::MatchesRegex(
+                          "f.yaml:1:10: listen: want host:port.*\n"
+                          "f.yaml:2:11: data_dir: want an absolute.*\n"
+                          "f.yaml:4:16: tls.certificate: want an abs.*\n"
+                          "f.yaml:7:17: administrators: want a list.*\n"
+                          "f.yaml:9:16: challenge_ttl: want a duration.*\n"
+                          "f.yaml:11:23: limits.requests_in_flight: .*"));
+}
+
+TEST(ConfigTest, SuggestsTheKeyThatWasMeant) {
+  EXPECT_THAT(FaultsOf(Replaced("data_dir", "datadir")),
+              HasSubstr("f.yaml:2:1: unknown key \"datadir\", did you mean "
+                        "\"data_dir\"?"));
+  EXPECT_THAT(FaultsOf(Replaced("private_key", "privat_key")),
+              HasSubstr("f.yaml:5:3: tls: unknown key \"privat_key\", did you "
+                        "mean \"private_key\"?"));
+  EXPECT_THAT(FaultsOf(std::string(kSmallest) + "completely_else: 1\n"),
+              HasSubstr("want one of administrators, challenge_ttl,"));
+}
+
+TEST(ConfigTest, AnUnknownKeyIsMadeHarmlessToATerminal) {
+  const std::string faults =
+      FaultsOf(std::string(kSmallest) + "\"\\x1b[31m\": 1\n");
+  EXPECT_THAT(faults, HasSubstr("unknown key \"?[31m\""));
+  EXPECT_THAT(faults, Not(HasSubstr("\x1b")));
+}
+
+TEST(ConfigTest, AKeyTwiceIsAFault) {
+  EXPECT_THAT(FaultsOf(std::string(kSmallest) + "data_dir: /other\n"),
+              HasSubstr("f.yaml:9:1: data_dir: given twice"));
+}
+
+TEST(ConfigTest, ADevelopmentSealNeedsItsFileAndNoOtherDoes) {
+  EXPECT_THAT(FaultsOf(Replaced("{kind: shamir}", "{kind: development}")),
+              HasSubstr("seal: kind development needs a key_file"));
+  EXPECT_THAT(
+      FaultsOf(Replaced("{kind: shamir}", "{kind: shamir, key_file: /k}")),
+      HasSubstr("seal: key_file is only for kind development"));
+  const auto config = ParseConfig(
+      Replaced("{kind: shamir}", "{kind: development, key_file: /k}"), "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->seal_kind, seal::SealKind::kDevelopment);
+  EXPECT_EQ(config->development_key_file, "/k");
+}
+
+TEST(ConfigTest, RefusesNumbersOutOfRange) {
+  for (const char* line :
+       {"limits: {requests_in_flight: 0}", "limits: {requests_in_flight: -1}",
+        "limits: {challenges_per_second: nan}",
+        "limits: {releases_per_second: inf}",
+        "limits: {request_bytes: 4194305}", "challenge_ttl: 31m",
+        "challenge_ttl: inf", "drain_timeout: 0s", "evidence_retention: -1s",
+        "on_fatal: ignore", "log: {level: loud}"}) {
+    EXPECT_THAT(FaultsOf(absl::StrCat(kSmallest, line, "\n")),
+                HasSubstr("f.yaml:9:"))
+        << line;
+  }
+}
+
+TEST(ConfigTest, ReadsAddressesOfBothKinds) {
+  const auto config = ParseConfig(
+      Replaced("\"127.0.0.1:7443\"", "\"[::1]:7443\", \"localhost:0\""), "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(config->listen, ElementsAre("[::1]:7443", "localhost:0"));
+  for (const char* bad :
+       {"\"::1:7443\"", "\":7443\"", "\"localhost\"", "\"localhost:65536\"",
+        "\"localhost:\"", "\"a:7443\", \"a:7443\"", ""}) {
+    EXPECT_THAT(FaultsOf(Replaced("\"127.0.0.1:7443\"", bad)),
+                HasSubstr("f.yaml:1:"))
+        << bad;
+  }
+}
+
+TEST(ConfigTest, RefusesWhatIsNotOneYamlMapping) {
+  EXPECT_THAT(FaultsOf("a: [1, 2\n"), HasSubstr("not YAML"));
+  EXPECT_THAT(FaultsOf("- list\n"), HasSubstr("want a mapping"));
+  EXPECT_THAT(FaultsOf(""), HasSubstr("0 YAML documents, want 1"));
+  EXPECT_THAT(FaultsOf(std::string(kSmallest) + "---\na: 1\n"),
+              HasSubstr("2 YAML documents, want 1"));
+  EXPECT_THAT(FaultsOf(std::string(kConfigBytesMax + 1, '#')),
+              HasSubstr("bytes, want at most"));
+}
+
+TEST(ConfigTest, AMissingFileIsNotFound) {
+  EXPECT_EQ(LoadConfig("/nonexistent/kmsd.yaml").status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace kms::server

@@ -1,0 +1,78 @@
+// kms.v1.SealService as gRPC calls it. Administrators only; the one service
+// beside StatusService that a sealed instance answers.
+// Shares pass through gRPC's own buffers, which are neither locked nor wiped;
+// the messages are wiped here. Thread-safe. Gate, handlers and heartbeat
+// outlive it.
+#ifndef KMS_SERVER_SEAL_SERVICE_H_
+#define KMS_SERVER_SEAL_SERVICE_H_
+
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/status.h"
+#include "kms/base/secret.h"
+#include "kms/seal/seal_handlers.h"
+#include "kms/server/gate.h"
+#include "kms/server/heartbeat.h"
+#include "proto/kms/v1/seal.grpc.pb.h"
+
+namespace kms::server {
+
+class SealService final : public v1::SealService::Service {
+ public:
+  SealService(Gate& gate, seal::SealHandlers& handlers, Heartbeat& heartbeat)
+      : gate_(gate), handlers_(handlers), heartbeat_(heartbeat) {}
+
+  grpc::Status Init(grpc::ServerContext* context,
+                    const v1::InitRequest* request,
+                    v1::InitResponse* response) override {
+    return gate_.Answer(SealRpc("SealService.Init"), *context, *request,
+                        *response, [&](const Call& call) {
+                          auto answer = handlers_.Init(call.caller, *request);
+                          heartbeat_.ShowHealth();
+                          return answer;
+                        });
+  }
+
+  grpc::Status Unseal(grpc::ServerContext* context,
+                      const v1::UnsealRequest* request,
+                      v1::SealStatus* response) override {
+    return gate_.Answer(
+        SealRpc("SealService.Unseal"), *context, *request, *response,
+        [&](const Call& call) {
+          auto answer = handlers_.Unseal(call.caller, *request);
+          // gRPC owns the message and is done with it.
+          Wipe(*const_cast<v1::UnsealRequest*>(request)->mutable_share());
+          heartbeat_.ShowHealth();
+          return answer;
+        });
+  }
+
+  grpc::Status ResetUnseal(grpc::ServerContext* context,
+                           const v1::ResetUnsealRequest* request,
+                           v1::SealStatus* response) override {
+    return gate_.Answer(SealRpc("SealService.ResetUnseal"), *context, *request,
+                        *response, [&](const Call& call) {
+                          return handlers_.ResetUnseal(call.caller, *request);
+                        });
+  }
+
+  grpc::Status Seal(grpc::ServerContext* context,
+                    const v1::SealRequest* request,
+                    v1::SealStatus* response) override {
+    return gate_.Answer(SealRpc("SealService.Seal"), *context, *request,
+                        *response, [&](const Call& call) {
+                          auto answer = handlers_.Seal(call.caller, *request,
+                                                       call.deadline);
+                          heartbeat_.ShowHealth();
+                          return answer;
+                        });
+  }
+
+ private:
+  Gate& gate_;
+  seal::SealHandlers& handlers_;
+  Heartbeat& heartbeat_;
+};
+
+}  // namespace kms::server
+
+#endif  // KMS_SERVER_SEAL_SERVICE_H_

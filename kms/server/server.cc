@@ -1,0 +1,307 @@
+#include "kms/server/server.h"
+
+#include <grpc/grpc.h>
+
+#include <algorithm>
+#include <ctime>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/resource_quota.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+#include "kms/admin/policy_handlers.h"
+#include "kms/audit/audit_handlers.h"
+#include "kms/audit/checkpoint_signer.h"
+#include "kms/base/status.h"
+#include "kms/instance/instance.h"
+#include "kms/lifecycle/key_handlers.h"
+#include "kms/release/release_handler.h"
+#include "kms/seal/seal_handlers.h"
+#include "kms/seal/unsealer.h"
+#include "kms/server/admission.h"
+#include "kms/server/audit_service.h"
+#include "kms/server/caller_identity.h"
+#include "kms/server/gate.h"
+#include "kms/server/heartbeat.h"
+#include "kms/server/key_service.h"
+#include "kms/server/limits.h"
+#include "kms/server/policy_service.h"
+#include "kms/server/seal_service.h"
+#include "kms/server/status_handler.h"
+#include "kms/server/status_service.h"
+#include "kms/server/tls.h"
+#include "kms/server/workload_service.h"
+
+namespace kms::server {
+namespace {
+
+absl::Duration BootTime() {
+  timespec now = {};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return absl::DurationFromTimespec(now);
+}
+
+// What an operator must not overlook, at every start and in every status.
+std::vector<std::string> Warnings(const Config& config) {
+  std::vector<std::string> warnings;
+  if (config.seal_kind == seal::SealKind::kDevelopment) {
+    warnings.push_back(
+        "development seal: the root key lies in a file; whoever copies the "
+        "disk has every key");
+  }
+  if (!config.simulated_anchors.empty()) {
+    warnings.push_back(
+        "simulated trust anchors are enabled: Evidence may come from a "
+        "simulator");
+  }
+  if (config.administrators.empty()) {
+    warnings.push_back(
+        "administrators: every certificate of the administrators' CA may "
+        "administer");
+  }
+  return warnings;
+}
+
+seal::UnsealerOptions UnsealerOptionsOf(
+    const Config& config, const Clock& clock, InstanceHolder& holder,
+    std::function<void(const absl::Status&)> on_fatal) {
+  seal::UnsealerOptions options;
+  options.data_dir = config.data_dir;
+  options.kind = config.seal_kind;
+  options.development_key_file = config.development_key_file;
+  options.simulated_anchors = config.simulated_anchors;
+  options.evidence_retention = config.evidence_retention;
+  options.clock = &clock;
+  options.holder = &holder;
+  options.on_fatal = std::move(on_fatal);
+  return options;
+}
+
+release::ReleaseOptions ReleaseOptionsOf(const Config& config) {
+  release::ReleaseOptions options;
+  options.challenge_lifetime = config.challenge_ttl;
+  options.releases_per_second = config.limits.releases_per_second;
+  options.releases_burst =
+      std::max(1.0, config.limits.releases_per_second * kRateBurstSeconds);
+  options.boot_time = BootTime;
+  return options;
+}
+
+int Milliseconds(absl::Duration duration) {
+  return static_cast<int>(absl::ToInt64Milliseconds(duration));
+}
+
+// Source: threats.md, section 6, "gRPC 1.51.1"; each bound's reason is in
+// limits.h.
+void Bound(grpc::ServerBuilder& builder, const Limits& limits) {
+  builder.SetMaxReceiveMessageSize(static_cast<int>(limits.request_bytes) +
+                                   kMessageSlackBytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMetadataBytesMax);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             kStreamsPerConnectionMax);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                             Milliseconds(kConnectionAgeMax));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
+                             Milliseconds(kConnectionAgeGrace));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                             Milliseconds(kConnectionIdleMax));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                             Milliseconds(kKeepaliveInterval));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             Milliseconds(kKeepaliveTimeout));
+  builder.AddChannelArgument(
+      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+      Milliseconds(kPingIntervalMin));
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kPingStrikesMax);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                             Milliseconds(kHandshakeTimeout));
+  // Two processes on one port would share the clients between a sealed and an
+  // unsealed instance.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Our own admission refuses first, with a code; this is the wall behind it.
+  grpc::ResourceQuota quota("kmsd");
+  quota.SetMaxThreads(static_cast<int>(limits.requests_in_flight) +
+                      kSpareThreads);
+  builder.SetResourceQuota(quota);
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 2);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 4);
+}
+
+}  // namespace
+
+// Members are destroyed from the bottom up: what calls before what is called.
+class Server::Impl {
+ public:
+  static absl::StatusOr<std::unique_ptr<Impl>> Start(
+      const Config& config, const Clock& clock, const EventLog& log,
+      std::function<void(const absl::Status&)> on_fatal) {
+    const auto told = [&log, on_fatal](const absl::Status& status) {
+      log.Write(LogLevel::kError, "fatal",
+                {{"code", absl::StatusCodeToString(status.code())},
+                 {"fault", std::string(status.message())}});
+      on_fatal(status);
+    };
+    auto holder = std::make_unique<InstanceHolder>();
+    KMS_ASSIGN_OR_RETURN(
+        std::unique_ptr<seal::Unsealer> unsealer,
+        seal::Unsealer::Open(UnsealerOptionsOf(config, clock, *holder, told)));
+    std::unique_ptr<Impl> impl(
+        new Impl(config, clock, log, std::move(holder), std::move(unsealer)));
+    KMS_RETURN_IF_ERROR(impl->Listen());
+    return impl;
+  }
+
+  ~Impl() { Drain(); }
+
+  const std::vector<int>& ports() const { return ports_; }
+
+  void Drain() {
+    if (drained_) return;
+    drained_ = true;
+    heartbeat_.Drain();
+    if (grpc_ != nullptr) {
+      log_.Write(LogLevel::kInfo, "draining",
+                 {{"in_flight", absl::StrCat(admission_.in_flight())}});
+      ShutDownGrpc();
+    }
+    heartbeat_.Stop();
+    unsealer_.reset();
+    log_.Write(LogLevel::kInfo, "stopped", {});
+  }
+
+ private:
+  Impl(const Config& config, const Clock& clock, const EventLog& log,
+       std::unique_ptr<InstanceHolder> holder,
+       std::unique_ptr<seal::Unsealer> unsealer)
+      : config_(config),
+        clock_(clock),
+        log_(log),
+        holder_(std::move(holder)),
+        unsealer_(std::move(unsealer)),
+        admission_(config.limits.requests_in_flight),
+        gate_(GateOptions{CallerIdentity(config.administrators),
+                          config.limits.request_bytes,
+                          config.limits.challenges_per_second, &admission_,
+                          holder_.get(), &log, &clock}),
+        status_(*unsealer_, *holder_, Warnings(config)),
+        release_(*holder_, clock, ReleaseOptionsOf(config)),
+        keys_(*holder_),
+        policies_(*holder_),
+        audit_(*holder_),
+        seal_(*unsealer_),
+        heartbeat_(HeartbeatOptions{
+            holder_.get(), &status_, &checkpoints_, unsealer_.get(), &log,
+            &clock,
+            [this](absl::Time deadline) { return release_.Tick(deadline); }}),
+        status_service_(gate_, status_),
+        seal_service_(gate_, seal_, heartbeat_),
+        workload_service_(gate_, release_),
+        key_service_(gate_, keys_),
+        policy_service_(gate_, policies_),
+        audit_service_(gate_, audit_) {}
+
+  absl::Status Listen() {
+    KMS_ASSIGN_OR_RETURN(
+        const std::shared_ptr<grpc::ServerCredentials> credentials,
+        ServerTls(config_.tls));
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    Bound(builder, config_.limits);
+    ports_.resize(config_.listen.size());
+    for (size_t i = 0; i < config_.listen.size(); ++i) {
+      builder.AddListeningPort(config_.listen[i], credentials, &ports_[i]);
+    }
+    builder.RegisterService(&status_service_);
+    builder.RegisterService(&seal_service_);
+    builder.RegisterService(&workload_service_);
+    builder.RegisterService(&key_service_);
+    builder.RegisterService(&policy_service_);
+    builder.RegisterService(&audit_service_);
+    grpc_ = builder.BuildAndStart();
+    if (grpc_ == nullptr || std::count(ports_.begin(), ports_.end(), 0) != 0) {
+      return absl::UnavailableError(
+          "server: cannot listen; is an address taken, or the certificate not "
+          "of its key?");
+    }
+    for (const std::string& warning : Warnings(config_)) {
+      log_.Write(LogLevel::kWarning, "configuration", {{"warning", warning}});
+    }
+    grpc::HealthCheckServiceInterface* const health =
+        grpc_->GetHealthCheckService();
+    heartbeat_.Start(
+        [health](bool serving) { health->SetServingStatus(serving); });
+    log_.Write(LogLevel::kInfo, "serving",
+               {{"version", kVersion},
+                {"port", absl::StrCat(ports_[0])},
+                {"sealed", unsealer_->state().sealed ? "yes" : "no"}});
+    return absl::OkStatus();
+  }
+
+  // Shutdown cancels what is late but waits for its handlers. One that waits
+  // for the log is let go by sealing: the replica answers it.
+  void ShutDownGrpc() {
+    absl::Notification ended;
+    std::thread late([this, &ended] {
+      if (ended.WaitForNotificationWithTimeout(config_.drain_timeout)) return;
+      unsealer_->Seal(clock_.Now()).IgnoreError();
+    });
+    grpc_->Shutdown(std::chrono::system_clock::now() +
+                    absl::ToChronoNanoseconds(config_.drain_timeout));
+    grpc_->Wait();
+    ended.Notify();
+    late.join();
+  }
+
+  const Config config_;
+  const Clock& clock_;
+  const EventLog& log_;
+  std::vector<int> ports_;
+  bool drained_ = false;
+
+  const std::unique_ptr<InstanceHolder> holder_;
+  std::unique_ptr<seal::Unsealer> unsealer_;
+  Admission admission_;
+  Gate gate_;
+
+  StatusHandler status_;
+  audit::CheckpointSigner checkpoints_;
+  release::ReleaseHandler release_;
+  lifecycle::KeyHandlers keys_;
+  admin::PolicyHandlers policies_;
+  audit::AuditHandlers audit_;
+  seal::SealHandlers seal_;
+  Heartbeat heartbeat_;
+
+  StatusService status_service_;
+  SealService seal_service_;
+  WorkloadService workload_service_;
+  KeyService key_service_;
+  PolicyService policy_service_;
+  AuditService audit_service_;
+  std::unique_ptr<grpc::Server> grpc_;
+};
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Server::~Server() = default;
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(
+    const Config& config, const Clock& clock, const EventLog& log,
+    std::function<void(const absl::Status&)> on_fatal) {
+  KMS_ASSIGN_OR_RETURN(std::unique_ptr<Impl> impl,
+                       Impl::Start(config, clock, log, std::move(on_fatal)));
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+const std::vector<int>& Server::ports() const { return impl_->ports(); }
+
+void Server::Drain() { impl_->Drain(); }
+
+}  // namespace kms::server

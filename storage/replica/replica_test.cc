@@ -1,0 +1,424 @@
+#include "storage/replica/replica.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "gtest/gtest.h"
+#include "kms/base/refusal.h"
+#include "storage/engine/memory_engine.h"
+#include "storage/log/simulated/simulated_log.h"
+#include "storage/replica/limits.h"
+#include "storage/state/limits.h"
+#include "storage/state/state_fixture.h"
+
+namespace kms::storage {
+namespace {
+
+// One simulated service for many threads: a lock around it, time that moves
+// with every call, and a Read that waits until something happens.
+class LockedService {
+ public:
+  explicit LockedService(uint64_t seed) : log(1, seed) {}
+
+  absl::Mutex mutex;
+  SimulatedLog log;
+  absl::CondVar changed;
+};
+
+class LockedLog : public SharedLog {
+ public:
+  explicit LockedLog(LockedService& service)
+      : service_(service), client_(service.log.Attach()) {}
+
+  absl::StatusOr<LogPosition> Append(const BatchId& id,
+                                     BytesView sealed) override {
+    absl::MutexLock lock(&service_.mutex);
+    service_.log.Step();
+    service_.changed.SignalAll();
+    return client_->Append(id, sealed);
+  }
+  absl::StatusOr<std::vector<LogEntry>> Read(LogPosition after,
+                                             size_t bytes_max,
+                                             absl::Duration wait) override {
+    absl::MutexLock lock(&service_.mutex);
+    const absl::Time until = absl::Now() + wait;
+    for (;;) {
+      service_.log.Step();
+      auto entries = client_->Read(after, bytes_max, wait);
+      if (!entries.ok() || !entries->empty() || interrupted_ ||
+          absl::Now() >= until) {
+        interrupted_ = false;
+        return entries;
+      }
+      service_.changed.WaitWithTimeout(&service_.mutex, absl::Milliseconds(5));
+    }
+  }
+  absl::StatusOr<LogPosition> Tail() override {
+    absl::MutexLock lock(&service_.mutex);
+    return client_->Tail();
+  }
+  absl::Status Trim(LogPosition through) override {
+    absl::MutexLock lock(&service_.mutex);
+    return client_->Trim(through);
+  }
+  void Interrupt() override {
+    absl::MutexLock lock(&service_.mutex);
+    interrupted_ = true;
+    service_.changed.SignalAll();
+  }
+  SimulatedLog::Peer peer() const { return client_->peer(); }
+
+ private:
+  LockedService& service_;
+  std::unique_ptr<SimulatedLogClient> client_;
+  bool interrupted_ = false;
+};
+
+// One instance: its disk and its place in the log survive a restart.
+struct Member {
+  Member(LockedService& service, const TestInstance& who)
+      : instance(who), log(std::make_unique<LockedLog>(service)) {}
+
+  TestInstance instance;
+  MemoryEngine engine;
+  std::unique_ptr<LockedLog> log;
+  std::unique_ptr<Replica> replica;
+  absl::Mutex mutex;
+  absl::Status fatal ABSL_GUARDED_BY(mutex);
+};
+
+class ReplicaTest : public testing::Test {
+ protected:
+  ReplicaTest() {
+    BootstrapOptions options;
+    options.log = first_.log.get();
+    options.envelope = &fixture_.envelope();
+    options.clock = &clock_;
+    options.instance = IdOf(first_);
+    options.signing_key = first_.instance.key.get();
+    options.cluster_id = TestId(0);
+    options.salt = TestId(1);
+    options.principal = "alice";
+    EXPECT_EQ(Replica::Bootstrap(options, Soon()), absl::OkStatus());
+    bootstrap_ = options;
+  }
+
+  static absl::Time Soon() { return absl::Now() + absl::Seconds(30); }
+  static InstanceId IdOf(const Member& member) {
+    InstanceId id;
+    std::copy(member.instance.id.begin(), member.instance.id.end(),
+              id.bytes.begin());
+    return id;
+  }
+  ReplicaOptions OptionsOf(Member& member) {
+    ReplicaOptions options;
+    options.state = &member.engine;
+    options.log = member.log.get();
+    options.envelope = &fixture_.envelope();
+    options.clock = &clock_;
+    options.boot_time = [this] { return absl::Seconds(boot_seconds_.load()); };
+    options.instance = IdOf(member);
+    options.signing_key = member.instance.key.get();
+    options.cluster_id = TestId(0);
+    options.retry_delay = absl::Milliseconds(1);
+    options.on_fatal = [&member](const absl::Status& status) {
+      absl::MutexLock lock(&member.mutex);
+      member.fatal = status;
+    };
+    return options;
+  }
+  absl::Status Open(Member& member) {
+    auto replica = Replica::Open(OptionsOf(member), Soon());
+    if (!replica.ok()) return replica.status();
+    member.replica = *std::move(replica);
+    return absl::OkStatus();
+  }
+  v1::RefusalCode Do(Member& member, const Command& command) {
+    const auto applied = member.replica->Propose(command, Soon());
+    EXPECT_TRUE(applied.ok()) << applied.status();
+    return applied.ok() ? applied->effect.refusal : v1::INTERNAL_ERROR;
+  }
+  // Waits until `member` has applied what `other` has.
+  void WaitFor(Member& member, const StateView& other) {
+    while (member.replica->View()->position() < other.position()) {
+      ASSERT_EQ(member.replica->health(), absl::OkStatus());
+      std::this_thread::yield();
+    }
+  }
+  absl::Status WaitForFatal(Member& member) {
+    const auto failed = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(member.mutex) {
+      return !member.fatal.ok();
+    };
+    absl::MutexLock lock(&member.mutex);
+    member.mutex.AwaitWithTimeout(absl::Condition(&failed), absl::Seconds(30));
+    return member.fatal;
+  }
+
+  static constexpr v1::RefusalCode kDone = v1::REFUSAL_CODE_UNSPECIFIED;
+
+  StateFixture fixture_;
+  ManualClock clock_{absl::FromUnixMicros(kTestStartUs)};
+  std::atomic<int64_t> boot_seconds_{100};
+  LockedService service_{1};
+  Member first_{service_, fixture_.first()};
+  BootstrapOptions bootstrap_;
+};
+
+TEST_F(ReplicaTest, ProposesAndAnswers) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  const auto applied = first_.replica->Propose(fixture_.PutPolicy("p"), Soon());
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_TRUE(applied->effect.ok());
+  EXPECT_EQ(applied->position, (LogPosition{1, 3}));
+  EXPECT_EQ(applied->proposed_at, absl::Seconds(100));
+  EXPECT_EQ(applied->log_time_us, kTestStartUs);
+  const auto view = first_.replica->View();
+  EXPECT_EQ(applied->tree_size, view->tree_size());
+  EXPECT_EQ(applied->tree_root, view->tree_root());
+  EXPECT_EQ(Do(first_, fixture_.PutPolicy("p")), v1::VERSION_CONFLICT);
+}
+
+TEST_F(ReplicaTest, BootstrapsOnce) {
+  EXPECT_EQ(RefusalOf(Replica::Bootstrap(bootstrap_, Soon())),
+            v1::ALREADY_INITIALIZED);
+}
+
+TEST_F(ReplicaTest, AnEmptyLogIsNotInitialized) {
+  LockedService empty(1);
+  Member member(empty, fixture_.first());
+  EXPECT_EQ(RefusalOf(Open(member)), v1::NOT_INITIALIZED);
+}
+
+TEST_F(ReplicaTest, RefusesAnotherClusterAndStrangers) {
+  ReplicaOptions options = OptionsOf(first_);
+  options.cluster_id = TestId(99);
+  EXPECT_EQ(Replica::Open(options, Soon()).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  Member stranger(service_, MakeTestInstance(5));
+  EXPECT_EQ(RefusalOf(Open(stranger)), v1::NOT_FOUND);
+  Member impostor(service_, first_.instance);
+  impostor.instance.key = MakeTestInstance(5).key;
+  EXPECT_EQ(Open(impostor).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(ReplicaTest, OversizeCommandsAreRefusedBeforeProposing) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  Command command = fixture_.PutPolicy("p");
+  command.mutable_put_policy()->set_source(std::string(kCommandBytesMax, 's'));
+  EXPECT_EQ(RefusalOf(first_.replica->Propose(command, Soon()).status()),
+            v1::REQUEST_TOO_LARGE);
+  ApprovedCommand approved;
+  for (size_t i = 0; i <= kApprovalsMax; ++i) approved.add_approvals();
+  EXPECT_EQ(RefusalOf(first_.replica->Propose(approved, Soon()).status()),
+            v1::REQUEST_MALFORMED);
+  EXPECT_EQ(first_.replica->View()->position().index, 2u);
+}
+
+TEST_F(ReplicaTest, AnAcknowledgedWriteSurvivesLossOfTheUnsyncedState) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  ASSERT_EQ(Do(first_, fixture_.PutPolicy("p")), kDone);
+  const uint64_t incarnation =
+      first_.replica->View()->GetInstance(first_.instance.id)->incarnation();
+  first_.replica.reset();
+  first_.engine.LoseUnsynced();
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  EXPECT_TRUE(first_.replica->View()->GetPolicy("default", "p").ok());
+  EXPECT_EQ(
+      first_.replica->View()->GetInstance(first_.instance.id)->incarnation(),
+      incarnation + 1);
+}
+
+TEST_F(ReplicaTest, ALogBehindTheStateIsDataLoss) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  ASSERT_EQ(Do(first_, fixture_.PutPolicy("p")), kDone);
+  first_.replica.reset();
+  service_.log.Rollback(0, {1, 2});
+  EXPECT_EQ(Open(first_).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(ReplicaTest, LostDelayedDuplicatedAndUnknownAppendsAreAppliedOnce) {
+  SimulatedFaults faults;
+  faults.lose = 0.2;
+  faults.unknown = 0.2;
+  faults.delay = 0.2;
+  faults.duplicate = 0.2;
+  faults.unreachable = 0.1;
+  faults.short_read = 0.3;
+  {
+    absl::MutexLock lock(&service_.mutex);
+    service_.log.SetFaults(faults);
+  }
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  for (uint32_t version = 0; version < 60; ++version) {
+    // A second application would find another version there.
+    ASSERT_EQ(Do(first_, fixture_.PutPolicy("p", version)), kDone);
+  }
+  EXPECT_EQ(first_.replica->View()->GetPolicy("default", "p")->latest_version,
+            60u);
+}
+
+TEST_F(ReplicaTest, TwoReplicasOnOneLogStayEqual) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  Member second(service_, MakeTestInstance(2));
+  ASSERT_EQ(Do(first_, fixture_.Register(second.instance)), kDone);
+  ASSERT_EQ(Open(second), absl::OkStatus());
+  std::thread other([&] {
+    StateFixture mine;
+    for (int i = 0; i < 50; ++i)
+      EXPECT_EQ(Do(second, mine.PutAnchor("b")), kDone);
+  });
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(Do(first_, fixture_.PutAnchor("a")), kDone);
+  }
+  other.join();
+  WaitFor(first_, *second.replica->View());
+  WaitFor(second, *first_.replica->View());
+  EXPECT_EQ(first_.replica->View()->header().SerializeAsString(),
+            second.replica->View()->header().SerializeAsString());
+}
+
+TEST_F(ReplicaTest, ManyThreadsShareBatches) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  constexpr int kThreads = 16;
+  constexpr int kCommands = 30;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([this, t] {
+      StateFixture mine;
+      for (int i = 0; i < kCommands; ++i) {
+        const uint64_t n = static_cast<uint64_t>(t * 1000 + i);
+        EXPECT_EQ(
+            Do(first_, mine.CreateKey("k" + std::to_string(n), TestId(n), "")),
+            kDone);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const auto view = first_.replica->View();
+  EXPECT_EQ(view->ListKeys("default", "", 10000)->size(),
+            size_t{kThreads * kCommands});
+  EXPECT_LE(view->position().index, uint64_t{kThreads * kCommands + 2});
+}
+
+TEST_F(ReplicaTest, AnotherProcessOfTheSameInstanceStopsThisOne) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  Member clone(service_, first_.instance);
+  ASSERT_EQ(Open(clone), absl::OkStatus());
+  EXPECT_EQ(WaitForFatal(first_).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(
+      first_.replica->Propose(fixture_.PutPolicy("p"), Soon()).status().code(),
+      absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Do(clone, fixture_.PutPolicy("p")), kDone);
+}
+
+TEST_F(ReplicaTest, ABatchOfADeadProcessUnderTheNextNumberIsSteppedOver) {
+  // The dead process opened incarnation 2, and its batch is in the log.
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  first_.replica.reset();
+  Member clone(service_, first_.instance);  // Its disk is empty: it replays.
+  ASSERT_EQ(Open(clone), absl::OkStatus());
+  EXPECT_EQ(
+      clone.replica->View()->GetInstance(first_.instance.id)->incarnation(),
+      3u);
+}
+
+TEST_F(ReplicaTest, AFailedDiskStopsServingWithItsStatus) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  first_.engine.Fail();
+  EXPECT_EQ(
+      first_.replica->Propose(fixture_.PutPolicy("p"), Soon()).status().code(),
+      absl::StatusCode::kUnavailable);
+  EXPECT_EQ(WaitForFatal(first_).code(), absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(first_.replica->health().ok());
+  EXPECT_FALSE(first_.replica->Tick().ok());
+}
+
+TEST_F(ReplicaTest, AnUnreachableLogIsADeadlineNotALostCommand) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  {
+    absl::MutexLock lock(&service_.mutex);
+    service_.log.SetPartitioned(first_.log->peer(), true);
+  }
+  EXPECT_EQ(
+      first_.replica
+          ->Propose(fixture_.PutPolicy("p"), absl::Now() + absl::Seconds(1))
+          .status()
+          .code(),
+      absl::StatusCode::kDeadlineExceeded);
+  // The batch is in flight; what comes now waits and was not ordered.
+  EXPECT_EQ(RefusalOf(first_.replica
+                          ->Propose(fixture_.PutPolicy("q"),
+                                    absl::Now() + absl::Milliseconds(50))
+                          .status()),
+            v1::LOG_UNAVAILABLE);
+  {
+    absl::MutexLock lock(&service_.mutex);
+    service_.log.SetPartitioned(first_.log->peer(), false);
+  }
+  EXPECT_EQ(Do(first_, fixture_.PutPolicy("r")), kDone);
+  const auto view = first_.replica->View();
+  EXPECT_TRUE(view->GetPolicy("default", "p").ok());
+  EXPECT_EQ(view->GetPolicy("default", "q").status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(ReplicaTest, TickStatesTheClockOnlyWhenIdle) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  ASSERT_EQ(first_.replica->Tick(), absl::OkStatus());
+  clock_.Advance(absl::Seconds(11));
+  boot_seconds_ += 11;
+  ASSERT_EQ(first_.replica->Tick(), absl::OkStatus());
+  while (first_.replica->View()->header().log_time_us() <
+         kTestStartUs + 11 * kSecondUs) {
+    ASSERT_EQ(first_.replica->health(), absl::OkStatus());
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(first_.replica->View()->position().index, 3u);
+}
+
+TEST_F(ReplicaTest, OldLogIsTrimmedOnceTheStateIsOnDisk) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  for (uint32_t i = 0; i < 5; ++i) {
+    boot_seconds_ += 60;
+    ASSERT_EQ(Do(first_, fixture_.PutPolicy("p", i)), kDone);
+  }
+  ASSERT_EQ(first_.replica->Tick(), absl::OkStatus());
+  EXPECT_EQ(service_.log.Entries(0).front().position.index, 1u);
+  boot_seconds_ += 3500;
+  ASSERT_EQ(first_.replica->Tick(), absl::OkStatus());
+  {
+    absl::MutexLock lock(&service_.mutex);
+    EXPECT_GT(service_.log.Entries(0).front().position.index, 2u);
+  }
+  // What was trimmed is on disk: nothing is lost with what is not.
+  first_.replica.reset();
+  first_.engine.LoseUnsynced();
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  EXPECT_EQ(first_.replica->View()->GetPolicy("default", "p")->latest_version,
+            5u);
+  // Who lags behind that copies a snapshot.
+  Member fresh(service_, first_.instance);
+  EXPECT_EQ(Open(fresh).code(), absl::StatusCode::kOutOfRange);
+}
+
+TEST_F(ReplicaTest, StopAnswersWhatItAcceptedAndThenRefuses) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  ASSERT_EQ(Do(first_, fixture_.PutPolicy("p")), kDone);
+  first_.replica->Stop(Soon());
+  EXPECT_EQ(
+      RefusalOf(
+          first_.replica->Propose(fixture_.PutPolicy("q"), Soon()).status()),
+      v1::LOG_UNAVAILABLE);
+  // A graceful stop leaves nothing to replay.
+  first_.engine.LoseUnsynced();
+  first_.replica.reset();
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  EXPECT_TRUE(first_.replica->View()->GetPolicy("default", "p").ok());
+}
+
+}  // namespace
+}  // namespace kms::storage

@@ -1,0 +1,24 @@
+// Trust anchors for commands that verify Evidence here, without a service.
+// Thread-safe: free functions.
+#ifndef TOOLS_KMSCTL_ANCHOR_FILES_H_
+#define TOOLS_KMSCTL_ANCHOR_FILES_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "policy/verifier/anchors.h"
+
+namespace kms::kmsctl {
+
+// The built-in vendor pins and one root certificate (PEM or DER) for each
+// file, named after its file and marked as a simulator's if it is one's.
+// kInvalidArgument: not one certificate, or a name or key twice. Others: a
+// file cannot be read.
+absl::StatusOr<policy::TrustAnchors> LoadAnchors(
+    const std::vector<std::string>& vendor_files,
+    const std::vector<std::string>& simulator_files);
+
+}  // namespace kms::kmsctl
+
+#endif  // TOOLS_KMSCTL_ANCHOR_FILES_H_

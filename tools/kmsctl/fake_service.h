@@ -1,0 +1,146 @@
+// The administrators' services in the test's own process: each answer and each
+// refusal is scripted by a test, each request is kept for it.
+#ifndef TOOLS_KMSCTL_FAKE_SERVICE_H_
+#define TOOLS_KMSCTL_FAKE_SERVICE_H_
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kms/crypto/hpke.h"
+#include "proto/kms/v1/audit.grpc.pb.h"
+#include "proto/kms/v1/keys.grpc.pb.h"
+#include "proto/kms/v1/seal.grpc.pb.h"
+
+namespace kms::kmsctl {
+
+class FakeKeys : public v1::KeyService::Service {
+ public:
+  grpc::Status CreateKey(grpc::ServerContext*,
+                         const v1::CreateKeyRequest* request,
+                         v1::Key* key) override {
+    created.push_back(*request);
+    key->set_name(request->name());
+    key->set_primary_version(1);
+    return answer;
+  }
+  grpc::Status ListKeys(grpc::ServerContext*,
+                        const v1::ListKeysRequest* request,
+                        v1::ListKeysResponse* response) override {
+    // Two pages, one key on each.
+    const bool first = request->page_token().empty();
+    v1::Key& key = *response->add_keys();
+    key.set_name(request->prefix() + (first ? "1" : "2"));
+    if (first) response->set_next_page_token("more");
+    return answer;
+  }
+  grpc::Status SetKeyVersionState(grpc::ServerContext*,
+                                  const v1::SetKeyVersionStateRequest* request,
+                                  v1::Key* key) override {
+    states.push_back(*request);
+    key->set_name(request->name());
+    return answer;
+  }
+  grpc::Status GetImportKey(grpc::ServerContext*,
+                            const v1::GetImportKeyRequest*,
+                            v1::ImportKey* key) override {
+    key->set_import_key_id("iiiiiiiiiiiiiiii");
+    key->set_kem_id(0x20);
+    key->set_public_key(import_pair.public_key);
+    return answer;
+  }
+
+  grpc::Status answer;
+  crypto::HpkeKeyPair import_pair =
+      *crypto::HpkeGenerateKeyPair(crypto::Kem::kX25519);
+  std::vector<v1::CreateKeyRequest> created;
+  std::vector<v1::SetKeyVersionStateRequest> states;
+};
+
+class FakeSeals : public v1::SealService::Service {
+ public:
+  grpc::Status Init(grpc::ServerContext*, const v1::InitRequest* request,
+                    v1::InitResponse* response) override {
+    for (uint32_t i = 1; i <= request->shares(); ++i) {
+      response->add_shares("share-text-" + std::to_string(i));
+    }
+    response->set_cluster_id("0123456789abcdef");
+    return grpc::Status::OK;
+  }
+  grpc::Status Unseal(grpc::ServerContext*, const v1::UnsealRequest* request,
+                      v1::SealStatus* status) override {
+    shares.push_back(request->share());
+    status->set_progress(1);
+    return grpc::Status::OK;
+  }
+  grpc::Status ResetUnseal(grpc::ServerContext*, const v1::ResetUnsealRequest*,
+                           v1::SealStatus*) override {
+    ++resets;
+    return grpc::Status::OK;
+  }
+
+  std::vector<std::string> shares;
+  int resets = 0;
+};
+
+class FakeAudits : public v1::AuditService::Service {
+ public:
+  grpc::Status GetCheckpoint(grpc::ServerContext*,
+                             const v1::GetCheckpointRequest*,
+                             v1::Checkpoint* response) override {
+    *response = checkpoint;
+    return grpc::Status::OK;
+  }
+  grpc::Status GetInclusionProof(grpc::ServerContext*,
+                                 const v1::GetInclusionProofRequest*,
+                                 v1::InclusionProof* response) override {
+    *response = inclusion;
+    return grpc::Status::OK;
+  }
+  grpc::Status GetConsistencyProof(grpc::ServerContext*,
+                                   const v1::GetConsistencyProofRequest*,
+                                   v1::ConsistencyProof* response) override {
+    *response = consistency;
+    return grpc::Status::OK;
+  }
+
+  v1::Checkpoint checkpoint;
+  v1::InclusionProof inclusion;
+  v1::ConsistencyProof consistency;
+};
+
+// On a port of the loopback interface: a channel within the process cannot be
+// waited for, and waiting is part of what the tests go through.
+struct FakeService {
+  FakeKeys keys;
+  FakeSeals seals;
+  FakeAudits audits;
+  int port = 0;
+  std::unique_ptr<grpc::Server> server = Start();
+
+  std::shared_ptr<grpc::Channel> Channel() {
+    return grpc::CreateChannel("localhost:" + std::to_string(port),
+                               grpc::InsecureChannelCredentials());
+  }
+
+ private:
+  std::unique_ptr<grpc::Server> Start() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("localhost:0", grpc::InsecureServerCredentials(),
+                             &port);
+    builder.RegisterService(&keys);
+    builder.RegisterService(&seals);
+    builder.RegisterService(&audits);
+    return builder.BuildAndStart();
+  }
+};
+
+}  // namespace kms::kmsctl
+
+#endif  // TOOLS_KMSCTL_FAKE_SERVICE_H_

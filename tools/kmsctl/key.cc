@@ -1,0 +1,268 @@
+#include "tools/kmsctl/key.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "kms/base/bytes.h"
+#include "kms/base/proto_json.h"
+#include "kms/base/status.h"
+#include "kms/crypto/hpke.h"
+#include "kms/lifecycle/import_aad.h"
+#include "proto/kms/v1/keys.grpc.pb.h"
+#include "tools/client/outcome.h"
+#include "tools/kmsctl/secret_input.h"
+
+namespace kms::kmsctl {
+namespace {
+
+using Keys = v1::KeyService::StubInterface;
+using client::UsageError;
+
+// NewMaterial's bounds.
+constexpr size_t kMaterialBytesMin = 16;
+constexpr size_t kMaterialBytesMax = 4096;
+
+struct Options {
+  std::string name;
+  // Spelled out in every request: imported material is sealed for it.
+  std::string name_space = "default";
+  std::string policy;
+  std::string description;
+  std::string prefix;
+  std::string import_file;
+  uint32_t bytes = 0;
+  uint32_t version = 0;
+  uint32_t expected_primary = 0;
+  bool yes = false;
+};
+
+template <typename Request, typename Method>
+absl::Status CallAndPrint(Context& context, Method method,
+                          const Request& request) {
+  KMS_ASSIGN_OR_RETURN(
+      const v1::Key key,
+      (context.Call<v1::KeyService, v1::Key>(method, request)));
+  context.Print(key);
+  return absl::OkStatus();
+}
+
+// Seals the file to the service's one-time import key, so that TLS and its
+// termination never see the bytes.
+absl::StatusOr<v1::NewMaterial> ImportedMaterial(Context& context,
+                                                 const Options& options) {
+  KMS_ASSIGN_OR_RETURN(const Secret bytes,
+                       ReadSecretFile(options.import_file, kMaterialBytesMax));
+  if (bytes.size() < kMaterialBytesMin) {
+    return UsageError(absl::StrCat("--import-file: ", bytes.size(),
+                                   " bytes, want ", kMaterialBytesMin, " to ",
+                                   kMaterialBytesMax));
+  }
+  KMS_ASSIGN_OR_RETURN(const v1::ImportKey import_key,
+                       (context.Call<v1::KeyService, v1::ImportKey>(
+                           &Keys::GetImportKey, v1::GetImportKeyRequest())));
+  KMS_ASSIGN_OR_RETURN(const crypto::Kem kem,
+                       crypto::KemFromId(import_key.kem_id()));
+  KMS_ASSIGN_OR_RETURN(crypto::HpkeSealed sealed,
+                       crypto::HpkeSeal(kem, AsBytes(import_key.public_key()),
+                                        AsBytes(lifecycle::kImportInfo),
+                                        AsBytes(lifecycle::ImportAad(
+                                            import_key.import_key_id(),
+                                            options.name_space, options.name)),
+                                        bytes));
+  v1::NewMaterial material;
+  material.mutable_sealed()->set_import_key_id(import_key.import_key_id());
+  material.mutable_sealed()->set_enc(std::move(sealed.enc));
+  material.mutable_sealed()->set_ciphertext(std::move(sealed.ciphertext));
+  return material;
+}
+
+absl::StatusOr<v1::NewMaterial> Material(Context& context,
+                                         const Options& options) {
+  if (!options.import_file.empty()) return ImportedMaterial(context, options);
+  v1::NewMaterial material;
+  material.set_random_bytes(options.bytes);
+  return material;
+}
+
+absl::Status Create(Context& context, const Options& options) {
+  v1::CreateKeyRequest request;
+  request.set_namespace_(options.name_space);
+  request.set_name(options.name);
+  request.set_policy(options.policy);
+  request.set_description(options.description);
+  KMS_ASSIGN_OR_RETURN(*request.mutable_material(), Material(context, options));
+  return CallAndPrint(context, &Keys::CreateKey, request);
+}
+
+absl::Status Rotate(Context& context, const Options& options) {
+  v1::RotateKeyRequest request;
+  request.set_namespace_(options.name_space);
+  request.set_name(options.name);
+  request.set_expected_primary(options.expected_primary);
+  KMS_ASSIGN_OR_RETURN(*request.mutable_material(), Material(context, options));
+  return CallAndPrint(context, &Keys::RotateKey, request);
+}
+
+absl::Status Get(Context& context, const Options& options) {
+  v1::GetKeyRequest request;
+  request.set_namespace_(options.name_space);
+  request.set_name(options.name);
+  return CallAndPrint(context, &Keys::GetKey, request);
+}
+
+absl::Status List(Context& context, const Options& options) {
+  v1::ListKeysRequest request;
+  request.set_namespace_(options.name_space);
+  request.set_prefix(options.prefix);
+  v1::ListKeysResponse all;
+  do {
+    KMS_ASSIGN_OR_RETURN(const v1::ListKeysResponse page,
+                         (context.Call<v1::KeyService, v1::ListKeysResponse>(
+                             &Keys::ListKeys, request)));
+    all.mutable_keys()->MergeFrom(page.keys());
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  std::vector<std::vector<std::string>> rows = {
+      {"NAME", "PRIMARY", "VERSIONS", "POLICY", "CREATED"}};
+  for (const v1::Key& key : all.keys()) {
+    rows.push_back({key.name(), absl::StrCat(key.primary_version()),
+                    absl::StrCat(key.versions_size()),
+                    key.policy().empty() ? "-" : key.policy(),
+                    TimeText(key.created_us())});
+  }
+  context.PrintTable(rows, ProtoToJson(all));
+  return absl::OkStatus();
+}
+
+absl::Status SetState(Context& context, const Options& options,
+                      v1::KeyVersion::State state) {
+  v1::SetKeyVersionStateRequest request;
+  request.set_namespace_(options.name_space);
+  request.set_name(options.name);
+  request.set_version(options.version);
+  request.set_state(state);
+  return CallAndPrint(context, &Keys::SetKeyVersionState, request);
+}
+
+absl::Status Destroy(Context& context, const Options& options) {
+  if (!options.yes) {
+    context.err() << "Version " << options.version << " of " << options.name
+                  << " will be gone for ever, and with it all that only it "
+                     "opens.\nType the key's name to go on: ";
+    std::string typed;
+    std::getline(context.in(), typed);
+    if (typed != options.name) {
+      return UsageError("destroy: not confirmed; nothing was done");
+    }
+  }
+  return SetState(context, options, v1::KeyVersion::DESTROYED);
+}
+
+absl::Status SetPolicy(Context& context, const Options& options) {
+  v1::SetKeyPolicyRequest request;
+  request.set_namespace_(options.name_space);
+  request.set_name(options.name);
+  request.set_policy(options.policy);
+  return CallAndPrint(context, &Keys::SetKeyPolicy, request);
+}
+
+class Adder {
+ public:
+  Adder(CLI::App& key, Context& context) : key_(key), context_(context) {}
+
+  using Body = absl::Status (*)(Context&, const Options&);
+
+  // A subcommand that runs `body` with options of its own.
+  std::pair<CLI::App*, Options*> Add(const char* name, const char* what,
+                                     Body body) {
+    CLI::App* command = key_.add_subcommand(name, what);
+    auto options = std::make_shared<Options>();
+    command->add_option("--namespace", options->name_space,
+                        "of the key; default unless given");
+    context_.OnRun(*command, [&context = context_, options, body] {
+      return body(context, *options);
+    });
+    return {command, options.get()};
+  }
+
+  std::pair<CLI::App*, Options*> AddNamed(const char* name, const char* what,
+                                          Body body) {
+    const auto [command, options] = Add(name, what, body);
+    command->add_option("name", options->name, "the key's name")->required();
+    return {command, options};
+  }
+
+  std::pair<CLI::App*, Options*> AddForVersion(const char* name,
+                                               const char* what, Body body) {
+    const auto [command, options] = AddNamed(name, what, body);
+    command->add_option("version", options->version, "from 1")
+        ->required()
+        ->check(CLI::PositiveNumber);
+    return {command, options};
+  }
+
+ private:
+  CLI::App& key_;
+  Context& context_;
+};
+
+void AddMaterialOptions(CLI::App& command, Options& options) {
+  CLI::Option* bytes =
+      command
+          .add_option("--bytes", options.bytes, "random bytes; 32 unless given")
+          ->check(CLI::Range(kMaterialBytesMin, kMaterialBytesMax));
+  command
+      .add_option("--import-file", options.import_file,
+                  "seal this file's bytes to the service; - for stdin")
+      ->excludes(bytes);
+}
+
+}  // namespace
+
+void AddKeyCommands(CLI::App& app, Context& context) {
+  CLI::App* key = app.add_subcommand("key", "Create, rotate and retire keys");
+  key->require_subcommand(1, 1);
+  Adder adder(*key, context);
+  {
+    const auto [command, options] =
+        adder.AddNamed("create", "Make a key with its first version", Create);
+    command->add_option("--policy", options->policy,
+                        "decides its releases; without one it has none");
+    command->add_option("--description", options->description, "for people");
+    AddMaterialOptions(*command, *options);
+  }
+  adder.AddNamed("get", "Show a key and its versions", Get);
+  {
+    const auto [command, options] = adder.Add("list", "List keys", List);
+    command->add_option("--prefix", options->prefix, "of the name");
+  }
+  {
+    const auto [command, options] = adder.AddNamed(
+        "rotate", "Add a version, which becomes primary", Rotate);
+    command->add_option("--expected-primary", options->expected_primary,
+                        "refuse if the primary version is another");
+    AddMaterialOptions(*command, *options);
+  }
+  adder.AddForVersion("enable", "Let a version be released again",
+                      [](Context& c, const Options& o) {
+                        return SetState(c, o, v1::KeyVersion::ENABLED);
+                      });
+  adder.AddForVersion("disable", "Release a version no more, for now",
+                      [](Context& c, const Options& o) {
+                        return SetState(c, o, v1::KeyVersion::DISABLED);
+                      });
+  {
+    const auto [command, options] =
+        adder.AddForVersion("destroy", "Erase a version for ever", Destroy);
+    command->add_flag("--yes", options->yes, "do not ask");
+  }
+  {
+    const auto [command, options] = adder.AddNamed(
+        "set-policy", "Name the policy that decides releases", SetPolicy);
+    command->add_option("--policy", options->policy, "its name")->required();
+  }
+}
+
+}  // namespace kms::kmsctl

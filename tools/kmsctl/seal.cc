@@ -1,0 +1,130 @@
+#include "tools/kmsctl/seal.h"
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "kms/base/proto_json.h"
+#include "kms/base/secret_access.h"
+#include "kms/base/status.h"
+#include "proto/kms/v1/seal.grpc.pb.h"
+#include "tools/kmsctl/secret_input.h"
+
+namespace kms::kmsctl {
+namespace {
+
+using Seals = v1::SealService::StubInterface;
+
+// UnsealRequest.share's bound.
+constexpr size_t kShareBytesMax = 512;
+
+void WipeShares(v1::InitResponse& response) {
+  for (std::string& share : *response.mutable_shares()) Wipe(share);
+}
+
+absl::Status Init(Context& context, const v1::InitRequest& request) {
+  KMS_ASSIGN_OR_RETURN(v1::InitResponse response,
+                       (context.CallOne<v1::SealService, v1::InitResponse>(
+                           &Seals::Init, request)));
+  if (context.json()) {
+    context.Print(response);
+  } else {
+    std::ostream& out = context.out();
+    out << "Give each share to one custodian; they are shown only now. "
+        << request.threshold() << " of them unseal.\n";
+    for (int i = 0; i < response.shares_size(); ++i) {
+      out << "share " << i + 1 << ": " << response.shares(i) << "\n";
+    }
+    out << "\nPin these in agents and for audits:\n"
+        << "cluster id: " << Hex(response.cluster_id()) << "\n"
+        << "identity key: " << Hex(response.identity_public_key()) << "\n"
+        << "checkpoint key: " << response.verifier_key() << "\n";
+  }
+  context.out().flush();
+  WipeShares(response);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Secret> ReadShare(const std::string& file) {
+  absl::StatusOr<Secret> text = file.empty()
+                                    ? PromptSecret("share: ", kShareBytesMax)
+                                    : ReadSecretFile(file, kShareBytesMax);
+  if (!text.ok()) return text.status();
+  return TrimSecret(*text);
+}
+
+absl::Status Unseal(Context& context, const std::string& file) {
+  KMS_ASSIGN_OR_RETURN(const Secret share, ReadShare(file));
+  v1::UnsealRequest request;
+  request.set_share(ToString(share.Expose(GrantSecretAccess())));
+  const auto status =
+      context.CallOne<v1::SealService, v1::SealStatus>(&Seals::Unseal, request);
+  Wipe(*request.mutable_share());
+  if (!status.ok()) return status.status();
+  context.Print(*status);
+  return absl::OkStatus();
+}
+
+// Calls `method` of one instance and prints the seal's status.
+template <typename Request, typename Method>
+absl::Status Change(Context& context, Method method) {
+  KMS_ASSIGN_OR_RETURN(
+      const v1::SealStatus status,
+      (context.CallOne<v1::SealService, v1::SealStatus>(method, Request())));
+  context.Print(status);
+  return absl::OkStatus();
+}
+
+absl::Status ShowStatus(Context& context) {
+  KMS_ASSIGN_OR_RETURN(const v1::Status status,
+                       (context.CallOne<v1::StatusService, v1::Status>(
+                           &v1::StatusService::StubInterface::GetStatus,
+                           v1::GetStatusRequest())));
+  context.Print(status);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddSealCommands(CLI::App& app, Context& context) {
+  CLI::App* init = app.add_subcommand(
+      "init", "Make the root key, its shares and the cluster, once");
+  auto request = std::make_shared<v1::InitRequest>();
+  request->set_shares(5);
+  request->set_threshold(3);
+  init->add_option_function<uint32_t>(
+      "--shares", [request](uint32_t n) { request->set_shares(n); },
+      "how many; 5 unless given");
+  init->add_option_function<uint32_t>(
+      "--threshold", [request](uint32_t n) { request->set_threshold(n); },
+      "how many unseal; 3 unless given");
+  context.OnRun(*init, [&context, request] { return Init(context, *request); });
+
+  struct UnsealOptions {
+    std::string file;
+    bool reset = false;
+  };
+  CLI::App* unseal =
+      app.add_subcommand("unseal", "Give one share to one instance");
+  auto options = std::make_shared<UnsealOptions>();
+  CLI::Option* file = unseal->add_option(
+      "--share-file", options->file,
+      "file with the share, - for stdin; asked for at the terminal otherwise");
+  unseal->add_flag("--reset", options->reset, "forget the shares given so far")
+      ->excludes(file);
+  context.OnRun(*unseal, [&context, options] {
+    if (!options->reset) return Unseal(context, options->file);
+    return Change<v1::ResetUnsealRequest>(context, &Seals::ResetUnseal);
+  });
+
+  CLI::App* seal = app.add_subcommand(
+      "seal", "Make one instance forget the root key and everything under it");
+  context.OnRun(*seal, [&context] {
+    return Change<v1::SealRequest>(context, &Seals::Seal);
+  });
+
+  CLI::App* status = app.add_subcommand("status", "Show one instance's state");
+  context.OnRun(*status, [&context] { return ShowStatus(context); });
+}
+
+}  // namespace kms::kmsctl
