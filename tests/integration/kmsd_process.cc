@@ -247,7 +247,7 @@ absl::StatusOr<loadgen::Pins> SetUp(KmsdProcess& kmsd,
                                     const simtee::SimulatedSnp& attester,
                                     const std::string& policy_name,
                                     const std::string& policy_document) {
-  KMS_ASSIGN_OR_RETURN(const v1::InitResponse init, kmsd.Init(1, 1));
+  KMS_ASSIGN_OR_RETURN(const v1::InitResponse init, kmsd.Init(0, 0));
   const auto policies = v1::PolicyService::NewStub(kmsd.AdminChannel());
   v1::PutAnchorRequest anchor;
   anchor.set_name(std::string(kSimulatedAnchor));

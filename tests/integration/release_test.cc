@@ -37,7 +37,7 @@ rules:
     expr: claims.cpu.measurement in reference.measurements
     message: the guest image is not one of the approved builds
   - id: most-privileged
-    expr: claims.cpu.snp.vmpl == 0
+    expr: claims.cpu.snp.vmpl == 0u
     message: the report must come from VMPL 0
 release:
   lease: 1h
@@ -367,7 +367,7 @@ TEST_F(ReleaseTest, JudgesByThePolicyOfNow) {
   const loadgen::Prepared prepared = Prepare();
   ASSERT_TRUE(workload_->Send(prepared).ok());
   std::string stricter = kPolicy;
-  stricter.replace(stricter.find("vmpl == 0"), 9, "vmpl == 1");
+  stricter.replace(stricter.find("vmpl == 0u"), 10, "vmpl == 1u");
   ASSERT_TRUE(PutPolicy(stricter).ok());
   // A repeat of what was released before is judged anew.
   EXPECT_EQ(Code(prepared), v1::POLICY_DENIED);
