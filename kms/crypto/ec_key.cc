@@ -4,6 +4,9 @@
 #include <openssl/ec.h>
 #include <openssl/obj_mac.h>
 
+#include <map>
+
+#include "absl/strings/string_view.h"
 #include "kms/base/secret_access.h"
 
 namespace kms::crypto {
@@ -86,9 +89,15 @@ PkeyPtr PkeyFromParams(const char* type, int selection,
 }
 
 PkeyPtr PkeyFromParams(const char* type, int selection, OSSL_PARAM* params) {
-  const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
-  DieUnless(context != nullptr && EVP_PKEY_fromdata_init(context.get()) == 1,
-            "openssl: cannot build a key");
+  // Kept, by type: a new one searches the names of all algorithms. It holds
+  // nothing of the keys that it makes.
+  thread_local std::map<absl::string_view, PkeyCtxPtr> contexts;
+  PkeyCtxPtr& context = contexts[type];
+  if (context == nullptr) {
+    context.reset(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
+    DieUnless(context != nullptr && EVP_PKEY_fromdata_init(context.get()) == 1,
+              "openssl: cannot build a key");
+  }
   EVP_PKEY* key = nullptr;
   if (EVP_PKEY_fromdata(context.get(), &key, selection, params) != 1) {
     return nullptr;

@@ -12,7 +12,8 @@
 
 namespace kms::crypto {
 
-// A key of the named type from parameters; null if they do not make one.
+// A key of the named type, a literal, from parameters; null if they do not
+// make one.
 PkeyPtr PkeyFromParams(const char* type, int selection,
                        OSSL_PARAM_BLD* builder);
 PkeyPtr PkeyFromParams(const char* type, int selection, OSSL_PARAM* params);
