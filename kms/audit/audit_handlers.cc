@@ -15,6 +15,8 @@
 namespace kms::audit {
 namespace {
 
+constexpr size_t kEvidenceDigestSize = 32;  // SHA-256.
+
 // Leaves are read in pieces, so that an answer that ends at kEntriesBytesMax
 // has not read a thousand of them first.
 constexpr size_t kEntriesPerRead = 64;
@@ -147,6 +149,31 @@ absl::StatusOr<v1::ConsistencyProof> AuditHandlers::GetConsistencyProof(
                          LatestCheckpoint(signer_, *instance, *view));
   }
   return proof;
+}
+
+absl::StatusOr<v1::ArchivedEvidence> AuditHandlers::GetEvidence(
+    const Caller& caller, const v1::GetEvidenceRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  if (request.digest().size() != kEvidenceDigestSize) {
+    return Refuse(v1::REQUEST_MALFORMED,
+                  absl::StrCat("digest: ", request.digest().size(),
+                               " bytes, want ", kEvidenceDigestSize));
+  }
+  if (instance->evidence_archive == nullptr) {
+    return Refuse(v1::NOT_FOUND, "evidence: this instance keeps none");
+  }
+  absl::StatusOr<std::string> bundle =
+      instance->evidence_archive->Get(AsBytes(request.digest()));
+  if (absl::IsNotFound(bundle.status())) {
+    return Refuse(v1::NOT_FOUND,
+                  "evidence: not kept here, or no longer; ask the instance "
+                  "that judged it");
+  }
+  KMS_RETURN_IF_ERROR(bundle.status());
+  v1::ArchivedEvidence evidence;
+  evidence.set_bundle(*std::move(bundle));
+  return evidence;
 }
 
 }  // namespace kms::audit

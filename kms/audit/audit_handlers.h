@@ -55,6 +55,11 @@ class AuditHandlers {
       const Caller& caller,
       const v1::GetConsistencyProofRequest& request) const;
 
+  // REQUEST_MALFORMED: the digest is not 32 bytes. NOT_FOUND: none is kept
+  // here under it, any more or at all.
+  absl::StatusOr<v1::ArchivedEvidence> GetEvidence(
+      const Caller& caller, const v1::GetEvidenceRequest& request) const;
+
  private:
   const InstanceHolder& holder_;
   CheckpointSigner signer_;

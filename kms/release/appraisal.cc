@@ -15,6 +15,11 @@ namespace {
 
 absl::Status CheckVersionState(const ::storage::v1::KeyRecord& key,
                                uint32_t version) {
+  if (version == 0) {
+    return Refuse(v1::VERSION_DESTROYED,
+                  "key: its primary version is destroyed; an administrator "
+                  "must rotate it");
+  }
   for (const ::storage::v1::KeyVersionInfo& info : key.versions()) {
     if (info.version() != version) continue;
     switch (info.state()) {

@@ -60,8 +60,9 @@ struct Judgement {
   uint64_t appraisal_generation = 0;
 };
 
-// The refusal as its caller may see it: who may not have a key does not learn
-// whether it exists.
+// The refusal as its caller may see it: "no such key" and "no policy" look like
+// a policy's refusal. Names of keys are not secrets all the same: a code such
+// as DEBUG_DENIED is only ever a stored policy's.
 absl::Status ForWorkload(const absl::Status& verdict);
 
 class Appraiser {

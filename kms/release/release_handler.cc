@@ -36,12 +36,6 @@ absl::Status CheckSizes(const v1::ReleaseKeyRequest& request) {
                                     AsBytes(request.recipient_public_key()));
 }
 
-// "ipv4:192.0.2.1:4711" without the port: a peer is a machine.
-absl::string_view AddressOf(absl::string_view peer) {
-  const size_t colon = peer.rfind(':');
-  return colon == absl::string_view::npos ? peer : peer.substr(0, colon);
-}
-
 // Fields that a Release and a refusal of one have in common.
 template <typename Op>
 void FillJudged(const Session& session, const Judgement& judgement, Op& op) {
@@ -120,7 +114,7 @@ absl::StatusOr<Session> ReleaseHandler::BeginSession(
       instance.replica->View()->position().epoch, options_.challenge_lifetime);
   KMS_ASSIGN_OR_RETURN(const absl::Time expires,
                        challenges.Check(AsBytes(request.challenge()), now));
-  if (!peers_.Allow(AddressOf(caller.peer), now)) {
+  if (!peers_.Allow(caller.peer, now)) {
     return Refuse(v1::RATE_LIMITED,
                   "release: too many requests from this address; wait");
   }

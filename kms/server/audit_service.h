@@ -56,6 +56,15 @@ class AuditService final : public v1::AuditService::Service {
                         });
   }
 
+  grpc::Status GetEvidence(grpc::ServerContext* context,
+                           const v1::GetEvidenceRequest* request,
+                           v1::ArchivedEvidence* response) override {
+    return gate_.Answer(AdministratorRpc("AuditService.GetEvidence"), *context,
+                        *request, *response, [&](const Call& call) {
+                          return handlers_.GetEvidence(call.caller, *request);
+                        });
+  }
+
  private:
   Gate& gate_;
   audit::AuditHandlers& handlers_;

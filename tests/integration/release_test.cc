@@ -199,6 +199,27 @@ TEST_F(ReleaseTest, AnswersARepeatToTheSameRecipientAndLogsItAsOne) {
             workload_->Open(prepared, *first)->receipt.body.leaf_index() + 1);
 }
 
+TEST_F(ReleaseTest, KeepsTheEvidenceThatItJudgedForAnAuditor) {
+  const loadgen::Prepared prepared = Prepare();
+  ASSERT_TRUE(workload_->Send(prepared).ok());
+  const std::string digest = Leaves().back().released().evidence_digest();
+  kmsd_->Kill();
+  ASSERT_TRUE(kmsd_->Start().ok());
+  ASSERT_TRUE(kmsd_->AwaitServing().ok());
+  const auto audit = v1::AuditService::NewStub(kmsd_->AdminChannel());
+  v1::GetEvidenceRequest request;
+  request.set_digest(digest);
+  v1::ArchivedEvidence kept;
+  const absl::Status status =
+      client::FromGrpc(audit->GetEvidence(Context().get(), request, &kept));
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(kept.bundle(), prepared.request.evidence());
+  request.set_digest(std::string(32, 'x'));
+  EXPECT_EQ(RefusalOf(client::FromGrpc(
+                audit->GetEvidence(Context().get(), request, &kept))),
+            v1::NOT_FOUND);
+}
+
 // --- Challenge (threats.md G4) ---
 
 TEST_F(ReleaseTest, RefusesAChallengeSpentByAnotherTranscript) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/string_view.h"
 #include "kms/base/refusal.h"
@@ -16,10 +17,17 @@ namespace {
 // RefusalDetail.reason's own bound.
 constexpr size_t kReasonBytesMax = 512;
 
+// Only what could drive a terminal is escaped: quotes stay readable.
 std::string Printable(const std::string& reason) {
-  const absl::string_view front(reason.data(),
-                                std::min(reason.size(), kReasonBytesMax));
-  return absl::CHexEscape(front);
+  std::string out;
+  for (const char c : reason.substr(0, kReasonBytesMax)) {
+    if (absl::ascii_isprint(static_cast<unsigned char>(c))) {
+      out.push_back(c);
+    } else {
+      out += absl::CHexEscape(std::string(1, c));
+    }
+  }
+  return out;
 }
 
 bool MadeByTransport(absl::StatusCode code) {

@@ -56,6 +56,8 @@ TEST(FromGrpc, EscapesWhatCouldDriveATerminal) {
   const absl::Status status =
       FromGrpc(FromServer(v1::POLICY_DENIED, "a\x1b[2Jb\nkmsctl: fine"));
   EXPECT_EQ(status.message(), "a\\x1b[2Jb\\nkmsctl: fine");
+  EXPECT_EQ(FromGrpc(FromServer(v1::POLICY_DENIED, "it's \"a\"")).message(),
+            "it's \"a\"");
   const absl::Status longer =
       FromGrpc(FromServer(v1::POLICY_DENIED, std::string(5000, 'a')));
   EXPECT_EQ(longer.message().size(), 512u);

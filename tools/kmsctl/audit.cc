@@ -8,10 +8,13 @@
 #include "kms/base/bytes.h"
 #include "kms/base/proto_json.h"
 #include "kms/base/status.h"
+#include "kms/crypto/digest.h"
 #include "kms/crypto/merkle.h"
 #include "kms/release/receipt.h"
+#include "policy/bundle/bundle.h"
 #include "proto/kms/v1/audit.grpc.pb.h"
 #include "proto/kms/v1/audit_entry.pb.h"
+#include "proto/kms/v1/evidence.pb.h"
 #include "tools/client/file.h"
 #include "tools/client/outcome.h"
 #include "tools/kmsctl/checkpoint.h"
@@ -29,6 +32,7 @@ constexpr size_t kReceiptBytesMax = 128 * 1024;
 struct Options {
   std::string file;
   std::string save;
+  std::string digest;
   uint64_t from = 0;
   uint64_t leaf = 0;
   uint32_t count = 100;
@@ -224,6 +228,43 @@ absl::Status VerifyReceipt(Context& context, const Options& options) {
   return absl::OkStatus();
 }
 
+// Evidence as it was judged, laid out as a bundle that `evidence verify` takes.
+absl::Status SaveEvidence(Context& context, const Options& options) {
+  const absl::StatusOr<std::string> digest = Unhex(options.digest);
+  if (!digest.ok()) return client::UsageError("digest: want hex, from a leaf");
+  v1::GetEvidenceRequest request;
+  request.set_digest(*digest);
+  KMS_ASSIGN_OR_RETURN(
+      const v1::ArchivedEvidence kept,
+      (context.Call<v1::AuditService, v1::ArchivedEvidence>(
+          &v1::AuditService::StubInterface::GetEvidence, request)));
+  if (crypto::Sha256(AsBytes(kept.bundle())) != *digest) {
+    return client::IntegrityError("evidence: not of the digest asked for");
+  }
+  v1::EvidenceBundle bundle;
+  if (!bundle.ParseFromString(kept.bundle())) {
+    return client::IntegrityError("evidence: does not parse");
+  }
+  policy::BundleIndex index;
+  for (const v1::Evidence& evidence : bundle.evidence()) {
+    auto& piece = index.evidence.emplace_back();
+    piece.type = evidence.type();
+    for (const v1::EvidenceFile& file : evidence.files()) {
+      // Named by number: a role is a stranger's word.
+      const std::string name = absl::StrCat(index.evidence.size(), "-",
+                                            piece.files.size() + 1, ".bin");
+      KMS_RETURN_IF_ERROR(client::WriteFile(
+          absl::StrCat(options.save, "/", name), AsBytes(file.content())));
+      piece.files.push_back({file.role(), name});
+    }
+  }
+  const std::string path = absl::StrCat(options.save, "/bundle.json");
+  KMS_RETURN_IF_ERROR(
+      client::WriteFile(path, AsBytes(policy::BundleIndexToJson(index))));
+  context.out() << "next: kmsctl evidence verify " << path << "\n";
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void AddAuditCommands(CLI::App& app, Context& context) {
@@ -265,6 +306,15 @@ void AddAuditCommands(CLI::App& app, Context& context) {
         ->required();
     command->add_option("--save", options->save,
                         "file to keep the newer note in");
+  }
+  {
+    const auto [command, options] =
+        add("evidence", "Save Evidence that was judged, by a leaf's digest",
+            SaveEvidence);
+    command->add_option("digest", options->digest, "evidence_digest, hex")
+        ->required();
+    command->add_option("--out", options->save, "an existing folder")
+        ->required();
   }
   {
     const auto [command, options] = add(

@@ -5,6 +5,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "kms/base/bytes.h"
 #include "kms/base/proto_json.h"
@@ -39,7 +41,16 @@ std::string JsonText(const Json& json) {
 void PrintTree(std::ostream& out, const Json& json, const std::string& indent) {
   for (const auto& [name, value] : json.items()) {
     if (!value.is_structured()) {
-      out << indent << name << ": " << Clean(Scalar(name, value)) << "\n";
+      const std::string text = Scalar(name, value);
+      if (!absl::StrContains(text, '\n')) {
+        out << indent << name << ": " << Clean(text) << "\n";
+        continue;
+      }
+      out << indent << name << ":\n";  // A note, say: one line each.
+      for (const auto line :
+           absl::StrSplit(absl::StripSuffix(text, "\n"), '\n')) {
+        out << indent << "  " << Clean(std::string(line)) << "\n";
+      }
     } else if (value.empty()) {
       out << indent << name << ": none\n";
     } else {

@@ -1,5 +1,7 @@
 #include "tools/kmsctl/seal.h"
 
+#include <unistd.h>
+
 #include <memory>
 #include <string>
 
@@ -45,10 +47,13 @@ absl::Status Init(Context& context, const v1::InitRequest& request) {
   return absl::OkStatus();
 }
 
+// From the file if one is named, else from a pipe if there is one, else from
+// whoever sits at the terminal.
 absl::StatusOr<Secret> ReadShare(const std::string& file) {
-  absl::StatusOr<Secret> text = file.empty()
-                                    ? PromptSecret("share: ", kShareBytesMax)
-                                    : ReadSecretFile(file, kShareBytesMax);
+  const bool ask = file.empty() && isatty(STDIN_FILENO) == 1;
+  absl::StatusOr<Secret> text =
+      ask ? PromptSecret("share: ", kShareBytesMax)
+          : ReadSecretFile(file.empty() ? "-" : file, kShareBytesMax);
   if (!text.ok()) return text.status();
   return TrimSecret(*text);
 }
