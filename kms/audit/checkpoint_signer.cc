@@ -13,9 +13,12 @@
 namespace kms::audit {
 namespace {
 
+// `previous`: another checkpoint of the same log, or null. What vouches for
+// the checkpoint key is the same in all of them.
 absl::StatusOr<v1::Checkpoint> MakeCheckpoint(const Instance& instance,
                                               const std::string& origin,
-                                              const TreeHead& head) {
+                                              const TreeHead& head,
+                                              const v1::Checkpoint* previous) {
   KMS_ASSIGN_OR_RETURN(
       const std::string text,
       crypto::FormatCheckpoint({origin, head.size, head.root}));
@@ -24,6 +27,11 @@ absl::StatusOr<v1::Checkpoint> MakeCheckpoint(const Instance& instance,
   // for (tlog-checkpoint recommends it).
   KMS_ASSIGN_OR_RETURN(*checkpoint.mutable_note(),
                        crypto::SignNote(text, origin, instance.checkpoint_key));
+  if (previous != nullptr) {
+    checkpoint.set_verifier_key(previous->verifier_key());
+    checkpoint.set_identity_signature(previous->identity_signature());
+    return checkpoint;
+  }
   KMS_ASSIGN_OR_RETURN(
       const crypto::NoteVerifier verifier,
       crypto::NoteVerifier::Create(
@@ -53,22 +61,30 @@ absl::StatusOr<std::shared_ptr<const v1::Checkpoint>> CheckpointSigner::Sign(
            latest.identity_key == identity_key &&
            latest.checkpoint_key == checkpoint_key;
   };
+  std::shared_ptr<const v1::Checkpoint> previous;
   {
     absl::MutexLock lock(&mutex_);
+    // The releases of a batch ask all at once: one signs, the others wait for
+    // it, and then find what it signed.
+    mutex_.Await(absl::Condition(
+        +[](bool* signing) { return !*signing; }, &signing_));
     if (same_log(latest_) && latest_.head.size == head.size) {
       if (latest_.head.root == head.root) return latest_.checkpoint;
       return Refuse(v1::DATA_LOSS,
                     absl::StrCat("checkpoint: size ", head.size,
                                  " has two roots, want one: a fork"));
     }
+    if (same_log(latest_)) previous = latest_.checkpoint;
+    signing_ = true;
   }
-  // Signed outside the lock: two callers may both sign, with equal bytes.
-  absl::StatusOr<v1::Checkpoint> made = MakeCheckpoint(instance, origin, head);
+  absl::StatusOr<v1::Checkpoint> made =
+      MakeCheckpoint(instance, origin, head, previous.get());
+  absl::MutexLock lock(&mutex_);
+  signing_ = false;
   if (!made.ok()) {
     return Refuse(v1::INTERNAL_ERROR, made.status().message());
   }
   auto checkpoint = std::make_shared<const v1::Checkpoint>(*std::move(made));
-  absl::MutexLock lock(&mutex_);
   if (!same_log(latest_) || latest_.head.size < head.size) {
     latest_ = {origin, identity_key, checkpoint_key, head, checkpoint};
   }

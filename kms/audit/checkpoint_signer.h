@@ -54,6 +54,7 @@ class CheckpointSigner {
   mutable absl::Mutex mutex_;
   // The largest of the log that was last asked for.
   mutable Signed latest_ ABSL_GUARDED_BY(mutex_);
+  mutable bool signing_ ABSL_GUARDED_BY(mutex_) = false;  // Outside the lock.
 };
 
 }  // namespace kms::audit

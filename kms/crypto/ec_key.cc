@@ -4,6 +4,9 @@
 #include <openssl/ec.h>
 #include <openssl/obj_mac.h>
 
+#include <map>
+
+#include "absl/strings/string_view.h"
 #include "kms/base/secret_access.h"
 
 namespace kms::crypto {
@@ -65,17 +68,38 @@ void PushPoint(OSSL_PARAM_BLD* builder, Curve curve, BytesView point) {
       "ec key: cannot build");
 }
 
+PkeyPtr KeyOf(Curve curve, const BIGNUM* scalar, BytesView point) {
+  const ParamBuilderPtr builder(OSSL_PARAM_BLD_new());
+  PushPoint(builder.get(), curve, point);
+  DieUnless(OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_PRIV_KEY,
+                                   scalar) == 1,
+            "ec key: cannot build");
+  PkeyPtr key = PkeyFromParams("EC", EVP_PKEY_KEYPAIR, builder.get());
+  DieUnless(key != nullptr, "ec key: a valid scalar was refused");
+  return key;
+}
+
 }  // namespace
 
 PkeyPtr PkeyFromParams(const char* type, int selection,
                        OSSL_PARAM_BLD* builder) {
   const ParamsPtr params(OSSL_PARAM_BLD_to_param(builder));
-  const PkeyCtxPtr context(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
-  DieUnless(params != nullptr && context != nullptr &&
-                EVP_PKEY_fromdata_init(context.get()) == 1,
-            "openssl: cannot build a key");
+  DieUnless(params != nullptr, "openssl: cannot build parameters");
+  return PkeyFromParams(type, selection, params.get());
+}
+
+PkeyPtr PkeyFromParams(const char* type, int selection, OSSL_PARAM* params) {
+  // Kept, by type: a new one searches the names of all algorithms. It holds
+  // nothing of the keys that it makes.
+  thread_local std::map<absl::string_view, PkeyCtxPtr> contexts;
+  PkeyCtxPtr& context = contexts[type];
+  if (context == nullptr) {
+    context.reset(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
+    DieUnless(context != nullptr && EVP_PKEY_fromdata_init(context.get()) == 1,
+              "openssl: cannot build a key");
+  }
   EVP_PKEY* key = nullptr;
-  if (EVP_PKEY_fromdata(context.get(), &key, selection, params.get()) != 1) {
+  if (EVP_PKEY_fromdata(context.get(), &key, selection, params) != 1) {
     return nullptr;
   }
   return PkeyPtr(key);
@@ -95,14 +119,14 @@ EcKeyPair EcPrivatePkey(Curve curve, const Secret& scalar) {
   if (number == nullptr) return {};
   EcKeyPair pair;
   pair.point = PublicPoint(curve, number.get());
-  const ParamBuilderPtr builder(OSSL_PARAM_BLD_new());
-  PushPoint(builder.get(), curve, AsBytes(pair.point));
-  DieUnless(OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_PRIV_KEY,
-                                   number.get()) == 1,
-            "ec key: cannot build");
-  pair.key = PkeyFromParams("EC", EVP_PKEY_KEYPAIR, builder.get());
-  DieUnless(pair.key != nullptr, "ec key: a valid scalar was refused");
+  pair.key = KeyOf(curve, number.get(), AsBytes(pair.point));
   return pair;
+}
+
+PkeyPtr EcPrivatePkey(Curve curve, const Secret& scalar, BytesView point) {
+  const BignumPtr number = ReadScalar(curve, scalar);
+  if (number == nullptr) return nullptr;
+  return KeyOf(curve, number.get(), point);
 }
 
 }  // namespace kms::crypto

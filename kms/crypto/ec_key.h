@@ -12,9 +12,11 @@
 
 namespace kms::crypto {
 
-// A key of the named type from parameters; null if they do not make one.
+// A key of the named type, a literal, from parameters; null if they do not
+// make one.
 PkeyPtr PkeyFromParams(const char* type, int selection,
                        OSSL_PARAM_BLD* builder);
+PkeyPtr PkeyFromParams(const char* type, int selection, OSSL_PARAM* params);
 
 // `point`: 0x04, x, y. Null if it is not on the curve; the curves' cofactor is
 // 1, so every point on them is in the group.
@@ -28,6 +30,10 @@ struct EcKeyPair {
 // `scalar`: big-endian, CurveFieldSize bytes. The key is null if its length is
 // another or it is not in [1, order - 1].
 EcKeyPair EcPrivatePkey(Curve curve, const Secret& scalar);
+
+// The same of a scalar whose `point` is known, which is not computed again.
+// Null if the scalar is out of range. REQUIRES: the point is the scalar's.
+PkeyPtr EcPrivatePkey(Curve curve, const Secret& scalar, BytesView point);
 
 }  // namespace kms::crypto
 

@@ -7,12 +7,9 @@
 #include "kms/base/status.h"
 #include "kms/crypto/aead.h"
 #include "kms/crypto/hpke_steps.h"
-#include "kms/crypto/random.h"
 
 namespace kms::crypto {
 namespace {
-
-constexpr size_t kIkmSize = 32;
 
 absl::Status BadRecipient(absl::string_view fault) {
   return Refuse(v1::RECIPIENT_KEY_INVALID,
@@ -55,32 +52,32 @@ absl::StatusOr<HpkePrivateKey> HpkePrivateKey::FromScalar(
 }
 
 absl::StatusOr<HpkeKeyPair> HpkeDeriveKeyPair(Kem kem, const Secret& ikm) {
-  KMS_ASSIGN_OR_RETURN(const Secret scalar, hpke::DeriveScalar(kem, ikm));
-  KMS_ASSIGN_OR_RETURN(HpkePrivateKey key,
-                       HpkePrivateKey::FromScalar(kem, scalar));
-  std::string public_key = key.public_key();
-  return HpkeKeyPair{std::move(key), std::move(public_key)};
+  KMS_ASSIGN_OR_RETURN(hpke::KeyPair pair, hpke::DeriveKeyPair(kem, ikm));
+  return HpkeKeyPair{
+      HpkePrivateKey(kem, std::move(pair.scalar), pair.public_key),
+      pair.public_key};
 }
 
 absl::StatusOr<HpkeKeyPair> HpkeGenerateKeyPair(Kem kem) {
-  // RFC 9180, section 4: GenerateKeyPair may be DeriveKeyPair of random bytes.
-  KMS_ASSIGN_OR_RETURN(const Secret ikm, RandomSecret(kIkmSize));
-  return HpkeDeriveKeyPair(kem, ikm);
+  KMS_ASSIGN_OR_RETURN(hpke::KeyPair pair, hpke::GenerateKeyPair(kem));
+  return HpkeKeyPair{
+      HpkePrivateKey(kem, std::move(pair.scalar), pair.public_key),
+      pair.public_key};
 }
 
 absl::Status HpkeCheckPublicKey(Kem kem, BytesView recipient_public_key) {
-  KMS_ASSIGN_OR_RETURN(const HpkeKeyPair pair, HpkeGenerateKeyPair(kem));
-  const absl::Status status =
-      hpke::Dh(kem, pair.private_key.scalar(), recipient_public_key).status();
+  const absl::Status status = hpke::CheckPeer(kem, recipient_public_key);
   return IsBadPoint(status) ? BadRecipient(status.message()) : status;
 }
 
 absl::StatusOr<HpkeSealed> HpkeSeal(Kem kem, BytesView recipient_public_key,
                                     BytesView info, BytesView aad,
                                     const Secret& plaintext) {
-  KMS_ASSIGN_OR_RETURN(const HpkeKeyPair ephemeral, HpkeGenerateKeyPair(kem));
+  KMS_ASSIGN_OR_RETURN(const hpke::KeyPair ephemeral,
+                       hpke::GenerateKeyPair(kem));
   const absl::StatusOr<Secret> dh =
-      hpke::Dh(kem, ephemeral.private_key.scalar(), recipient_public_key);
+      hpke::Dh(kem, ephemeral.scalar, AsBytes(ephemeral.public_key),
+               recipient_public_key);
   if (IsBadPoint(dh.status())) return BadRecipient(dh.status().message());
   if (!dh.ok()) return dh.status();
   Secret nonce;
@@ -97,7 +94,8 @@ absl::StatusOr<Secret> HpkeOpen(const HpkePrivateKey& private_key,
                                 BytesView enc, BytesView info, BytesView aad,
                                 BytesView ciphertext) {
   const Kem kem = private_key.kem();
-  const absl::StatusOr<Secret> dh = hpke::Dh(kem, private_key.scalar(), enc);
+  const absl::StatusOr<Secret> dh = hpke::Dh(
+      kem, private_key.scalar(), AsBytes(private_key.public_key()), enc);
   if (IsBadPoint(dh.status())) {
     return absl::UnauthenticatedError("hpke: bad encapsulated key");
   }

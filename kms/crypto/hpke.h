@@ -22,6 +22,8 @@ namespace kms::crypto {
 // Refuses RECIPIENT_KEY_INVALID: none of ours.
 absl::StatusOr<Kem> KemFromId(uint32_t id);
 
+struct HpkeKeyPair;
+
 class HpkePrivateKey {
  public:
   // `scalar`: RFC 9180's SerializePrivateKey, 32 bytes; a copy is kept.
@@ -36,6 +38,10 @@ class HpkePrivateKey {
   const Secret& scalar() const { return scalar_; }
 
  private:
+  friend absl::StatusOr<HpkeKeyPair> HpkeGenerateKeyPair(Kem kem);
+  friend absl::StatusOr<HpkeKeyPair> HpkeDeriveKeyPair(Kem kem,
+                                                       const Secret& ikm);
+
   HpkePrivateKey(Kem kem, Secret scalar, std::string public_key)
       : kem_(kem),
         scalar_(std::move(scalar)),

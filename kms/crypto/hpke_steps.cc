@@ -1,6 +1,6 @@
 #include "kms/crypto/hpke_steps.h"
 
-#include <vector>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "kms/base/byte_writer.h"
@@ -8,6 +8,7 @@
 #include "kms/base/status.h"
 #include "kms/crypto/ecdh.h"
 #include "kms/crypto/hkdf.h"
+#include "kms/crypto/random.h"
 
 namespace kms::crypto::hpke {
 namespace {
@@ -56,9 +57,14 @@ absl::StatusOr<Secret> LabeledExpand(const std::string& suite,
   return HkdfExpand(Hash::kSha256, prk, AsBytes(labeled_info), size);
 }
 
+absl::StatusOr<KeyPair> PairOf(Kem kem, Secret scalar) {
+  KMS_ASSIGN_OR_RETURN(std::string public_key, PublicKeyOf(kem, scalar));
+  return KeyPair{std::move(scalar), std::move(public_key)};
+}
+
 }  // namespace
 
-absl::StatusOr<Secret> DeriveScalar(Kem kem, const Secret& ikm) {
+absl::StatusOr<KeyPair> DeriveKeyPair(Kem kem, const Secret& ikm) {
   if (ikm.size() < kSecretSize) {
     return absl::InvalidArgumentError("hpke: fewer than 32 bytes to derive of");
   }
@@ -67,7 +73,9 @@ absl::StatusOr<Secret> DeriveScalar(Kem kem, const Secret& ikm) {
       const Secret prk,
       LabeledExtract(suite, {}, "dkp_prk", ikm.Expose(GrantSecretAccess())));
   if (kem == Kem::kX25519) {
-    return LabeledExpand(suite, prk, "sk", {}, kEcdhSecretSize);
+    KMS_ASSIGN_OR_RETURN(Secret scalar,
+                         LabeledExpand(suite, prk, "sk", {}, kEcdhSecretSize));
+    return PairOf(kem, std::move(scalar));
   }
   // Section 7.1.3: candidates until one is in range; bitmask is 0xff.
   for (int counter = 0; counter <= 255; ++counter) {
@@ -76,13 +84,29 @@ absl::StatusOr<Secret> DeriveScalar(Kem kem, const Secret& ikm) {
         Secret candidate,
         LabeledExpand(suite, prk, "candidate", absl::MakeConstSpan(&info, 1),
                       kEcdhSecretSize));
-    if (P256PublicKey(candidate).ok()) return candidate;
+    absl::StatusOr<KeyPair> pair = PairOf(kem, std::move(candidate));
+    if (pair.ok()) return pair;
   }
   return absl::InvalidArgumentError("hpke: no key pair from these bytes");
 }
 
-absl::StatusOr<Secret> Dh(Kem kem, const Secret& scalar, BytesView peer) {
-  return kem == Kem::kX25519 ? X25519(scalar, peer) : P256Ecdh(scalar, peer);
+absl::StatusOr<KeyPair> GenerateKeyPair(Kem kem) {
+  // Any 32 bytes are a scalar of X25519; of P-256, all but 2^-32 of them are.
+  while (true) {
+    KMS_ASSIGN_OR_RETURN(Secret scalar, RandomSecret(kEcdhSecretSize));
+    absl::StatusOr<KeyPair> pair = PairOf(kem, std::move(scalar));
+    if (!absl::IsInvalidArgument(pair.status())) return pair;
+  }
+}
+
+absl::StatusOr<Secret> Dh(Kem kem, const Secret& scalar, BytesView public_key,
+                          BytesView peer) {
+  return kem == Kem::kX25519 ? X25519(scalar, public_key, peer)
+                             : P256Ecdh(scalar, public_key, peer);
+}
+
+absl::Status CheckPeer(Kem kem, BytesView peer) {
+  return kem == Kem::kX25519 ? X25519CheckPeer(peer) : P256CheckPeer(peer);
 }
 
 absl::StatusOr<std::string> PublicKeyOf(Kem kem, const Secret& scalar) {

@@ -14,12 +14,25 @@
 
 namespace kms::crypto::hpke {
 
-// DeriveKeyPair's scalar. kInvalidArgument: fewer than 32 bytes.
-absl::StatusOr<Secret> DeriveScalar(Kem kem, const Secret& ikm);
+struct KeyPair {
+  Secret scalar;
+  std::string public_key;
+};
 
-// DH(scalar, peer) and pk(scalar). kInvalidArgument: X25519, P256Ecdh.
-absl::StatusOr<Secret> Dh(Kem kem, const Secret& scalar, BytesView peer);
+// DeriveKeyPair. kInvalidArgument: fewer than 32 bytes.
+absl::StatusOr<KeyPair> DeriveKeyPair(Kem kem, const Secret& ikm);
+
+// GenerateKeyPair. kResourceExhausted: Secret::Allocate.
+absl::StatusOr<KeyPair> GenerateKeyPair(Kem kem);
+
+// DH(scalar, peer), for which the scalar's public key is needed too, and
+// pk(scalar). kInvalidArgument: X25519, P256Ecdh.
+absl::StatusOr<Secret> Dh(Kem kem, const Secret& scalar, BytesView public_key,
+                          BytesView peer);
 absl::StatusOr<std::string> PublicKeyOf(Kem kem, const Secret& scalar);
+
+// OK if Dh takes this peer. kInvalidArgument: it does not.
+absl::Status CheckPeer(Kem kem, BytesView peer);
 
 // ExtractAndExpand: the KEM's shared secret, 32 bytes.
 absl::StatusOr<Secret> SharedSecret(Kem kem, const Secret& dh, BytesView enc,

@@ -53,8 +53,10 @@ void CheckVector(const Json& vector) {
   // Both ends come to the same Diffie-Hellman secret.
   const BytesView enc = AsBytes(ephemeral.public_key);
   const BytesView pk_r = AsBytes(recipient.public_key);
-  const Secret dh = hpke::Dh(kem, ephemeral.private_key.scalar(), pk_r).value();
-  EXPECT_EQ(dh, hpke::Dh(kem, recipient.private_key.scalar(), enc).value());
+  const Secret dh =
+      hpke::Dh(kem, ephemeral.private_key.scalar(), enc, pk_r).value();
+  EXPECT_EQ(dh,
+            hpke::Dh(kem, recipient.private_key.scalar(), pk_r, enc).value());
   const Secret shared = hpke::SharedSecret(kem, dh, enc, pk_r).value();
   EXPECT_EQ(Shown(shared), Bytes(vector, "shared_secret"));
 
@@ -173,6 +175,33 @@ TEST_P(HpkeKem, NamesABadRecipientKey) {
             HpkeSeal(GetParam(), AsBytes(bad), {}, {}, Secret()).status()),
         v1::RECIPIENT_KEY_INVALID);
   }
+}
+
+TEST(HpkeX25519, RefusesEveryLowOrderKey) {
+  const std::string p_less_one =
+      "ec" + std::string(60, 'f') + "7f";  // Little-endian, as all of these.
+  for (const std::string& hex :
+       {std::string(64, '0'), "01" + std::string(62, '0'),
+        std::string("e0eb7a7c3b41b8ae1656e3faf19fc46a"
+                    "da098deb9c32b1fd866205165f49b800"),
+        std::string("5f9c95bca3508c24b1d0b1559c83ef5b"
+                    "04445cc4581c8e86d8224eddd09f1157"),
+        p_less_one, "ed" + p_less_one.substr(2), "ee" + p_less_one.substr(2)}) {
+    std::string key = Unhex(hex).value();
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(RefusalOf(HpkeCheckPublicKey(Kem::kX25519, AsBytes(key))),
+                v1::RECIPIENT_KEY_INVALID);
+      EXPECT_EQ(
+          RefusalOf(
+              HpkeSeal(Kem::kX25519, AsBytes(key), {}, {}, Secret()).status()),
+          v1::RECIPIENT_KEY_INVALID)
+          << hex;
+      key.back() = static_cast<char>(key.back() ^ 0x80);  // An ignored bit.
+    }
+  }
+  const std::string p_plus_two = "ef" + p_less_one.substr(2);
+  EXPECT_TRUE(
+      HpkeCheckPublicKey(Kem::kX25519, AsBytes(*Unhex(p_plus_two))).ok());
 }
 
 TEST_P(HpkeKem, KeepsItsScalar) {

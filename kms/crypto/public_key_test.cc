@@ -320,13 +320,5 @@ TEST(HmacSha256Key, MacsPartsAsTheirJoin) {
       kUnauthenticated);
 }
 
-TEST(Random, FillsEveryByteAnewEachTime) {
-  EXPECT_NE(RandomString(32), RandomString(32));
-  EXPECT_EQ(RandomString(0), "");
-  EXPECT_FALSE(*RandomSecret(32) == *RandomSecret(32));
-  EXPECT_EQ(RandomSecret(Secret::kSizeMax + 1).status().code(),
-            absl::StatusCode::kResourceExhausted);
-}
-
 }  // namespace
 }  // namespace kms::crypto

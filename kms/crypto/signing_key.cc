@@ -67,6 +67,12 @@ absl::StatusOr<Ed25519SigningKey> Ed25519SigningKey::FromSeed(
               reinterpret_cast<uint8_t*>(key.public_key_.data()), &size) == 1 &&
           size == key.public_key_.size(),
       "Ed25519: cannot make a key");
+  const std::shared_ptr<EVP_MD_CTX> ready(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  DieUnless(
+      ready != nullptr && EVP_DigestSignInit(ready.get(), nullptr, nullptr,
+                                             nullptr, key.key_.get()) == 1,
+      "Ed25519: cannot start to sign");
+  key.ready_ = ready;
   return key;
 }
 
@@ -75,8 +81,7 @@ std::string Ed25519SigningKey::Sign(BytesView message) const {
   size_t size = signature.size();
   const MdCtxPtr context(EVP_MD_CTX_new());
   DieUnless(context != nullptr &&
-                EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr,
-                                   key_.get()) == 1 &&
+                EVP_MD_CTX_copy_ex(context.get(), ready_.get()) == 1 &&
                 EVP_DigestSign(context.get(),
                                reinterpret_cast<uint8_t*>(signature.data()),
                                &size, message.data(), message.size()) == 1 &&

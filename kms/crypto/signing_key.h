@@ -18,7 +18,9 @@
 #include "kms/crypto/hash.h"
 #include "kms/crypto/public_key.h"
 
-struct evp_pkey_st;  // OpenSSL's EVP_PKEY; its headers stay out of ours.
+// OpenSSL's EVP_PKEY and EVP_MD_CTX; its headers stay out of ours.
+struct evp_pkey_st;
+struct evp_md_ctx_st;
 
 namespace kms::crypto {
 
@@ -52,6 +54,9 @@ class Ed25519SigningKey {
   Secret seed_;
   std::string public_key_;
   std::shared_ptr<evp_pkey_st> key_;
+  // Ready to sign: each signature starts from a copy, because starting from
+  // nothing looks the algorithm up again.
+  std::shared_ptr<const evp_md_ctx_st> ready_;
 };
 
 class EcdsaSigningKey {

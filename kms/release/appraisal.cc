@@ -108,7 +108,7 @@ absl::Status Appraiser::Decide(const storage::StateView& view,
                                const Session& session, const v1::Claims& claims,
                                absl::Time now, Judgement& judgement) {
   KMS_ASSIGN_OR_RETURN(const ::storage::v1::KeyRecord key,
-                       view.GetKey(session.name_space, session.key));
+                       view.GetKeyUncounted(session.name_space, session.key));
   judgement.key_id = key.key_id();
   judgement.key_version =
       session.version == 0 ? key.primary_version() : session.version;

@@ -50,6 +50,11 @@ inline constexpr double kRateBurstSeconds = 10;
 // Threads beside those that work on requests: gRPC's own pollers.
 inline constexpr int kSpareThreads = 8;
 
+// Each has its own pollers: with more than a few, threads wait in the wrong
+// one.
+inline constexpr int kCompletionQueues = 2;
+inline constexpr int kPollersMin = 4;
+
 // A name in a certificate that may become a principal.
 inline constexpr size_t kPrincipalBytesMax = 128;
 

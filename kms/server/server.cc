@@ -129,8 +129,15 @@ void Bound(grpc::ServerBuilder& builder, const Limits& limits) {
   quota.SetMaxThreads(static_cast<int>(limits.requests_in_flight) +
                       kSpareThreads);
   builder.SetResourceQuota(quota);
-  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 2);
-  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 4);
+  // A thread that has answered stays to poll, up to as many as may work at
+  // once: with fewer, nearly every request under load would end one thread and
+  // start another, and a new thread makes its random generators and contexts
+  // anew. Those that find nothing to do for ten seconds end.
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, kCompletionQueues);
+  builder.SetSyncServerOption(
+      grpc::ServerBuilder::MAX_POLLERS,
+      std::max(kPollersMin, static_cast<int>(limits.requests_in_flight) /
+                                kCompletionQueues));
 }
 
 }  // namespace

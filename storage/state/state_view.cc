@@ -71,21 +71,35 @@ StateView::StateView(std::unique_ptr<const EngineReader> snapshot,
 
 absl::StatusOr<KeyRecord> StateView::GetKey(absl::string_view name_space,
                                             absl::string_view name) const {
+  const std::string tag = names_->Namespace(name_space);
+  KMS_ASSIGN_OR_RETURN(KeyRecord key, GetKeyUncounted(name_space, name));
+  KMS_RETURN_IF_ERROR(FillReleases(tag, key));
+  return key;
+}
+
+absl::StatusOr<KeyRecord> StateView::GetKeyUncounted(
+    absl::string_view name_space, absl::string_view name) const {
   KMS_ASSIGN_OR_RETURN(const auto found,
                        rows_.GetRecord<::storage::v1::KeyNameRecord>(
                            names_->KeyName(name_space, name)));
   if (!found.has_value()) return NotFound("key");
-  return GetKeyById(name_space, found->key_id());
+  return FindKey(names_->Namespace(name_space), found->key_id());
 }
 
 absl::StatusOr<KeyRecord> StateView::GetKeyById(
     absl::string_view name_space, absl::string_view key_id) const {
-  if (key_id.size() != kIdBytes) return NotFound("key");
   const std::string tag = names_->Namespace(name_space);
+  KMS_ASSIGN_OR_RETURN(KeyRecord key, FindKey(tag, key_id));
+  KMS_RETURN_IF_ERROR(FillReleases(tag, key));
+  return key;
+}
+
+absl::StatusOr<KeyRecord> StateView::FindKey(absl::string_view tag,
+                                             absl::string_view key_id) const {
+  if (key_id.size() != kIdBytes) return NotFound("key");
   KMS_ASSIGN_OR_RETURN(auto key,
                        rows_.GetRecord<KeyRecord>(KeyRow(tag, key_id)));
   if (!key.has_value()) return NotFound("key");
-  KMS_RETURN_IF_ERROR(FillReleases(tag, *key));
   return *std::move(key);
 }
 

@@ -52,6 +52,9 @@ class StateView {
   // --- Keys. The versions' `releases` are filled in. NOT_FOUND. ---
   absl::StatusOr<::storage::v1::KeyRecord> GetKey(absl::string_view name_space,
                                                   absl::string_view name) const;
+  // Without `releases`, which cost a scan: for those who do not show them.
+  absl::StatusOr<::storage::v1::KeyRecord> GetKeyUncounted(
+      absl::string_view name_space, absl::string_view name) const;
   absl::StatusOr<::storage::v1::KeyRecord> GetKeyById(
       absl::string_view name_space, absl::string_view key_id) const;
 
@@ -132,6 +135,8 @@ class StateView {
  private:
   friend class Scrubber;
 
+  absl::StatusOr<::storage::v1::KeyRecord> FindKey(
+      absl::string_view tag, absl::string_view key_id) const;
   absl::Status FillReleases(absl::string_view tag,
                             ::storage::v1::KeyRecord& key) const;
 
