@@ -5,11 +5,9 @@
 #include <algorithm>
 #include <ctime>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/resource_quota.h"
@@ -244,19 +242,18 @@ class Server::Impl {
     return absl::OkStatus();
   }
 
-  // Shutdown cancels what is late but waits for its handlers. One that waits
-  // for the log is let go by sealing: the replica answers it.
+  // gRPC's own graceful shutdown waits for each connection to be closed by its
+  // client, and an idle client may not look at its connections for seconds. So
+  // what is waited for is our calls; gRPC gets only as long as their answers
+  // take to leave.
   void ShutDownGrpc() {
-    absl::Notification ended;
-    std::thread late([this, &ended] {
-      if (ended.WaitForNotificationWithTimeout(config_.drain_timeout)) return;
+    if (!admission_.CloseAndWait(config_.drain_timeout)) {
+      // What still waits for the log is answered by the replica that stops.
       unsealer_->Seal(clock_.Now()).IgnoreError();
-    });
+    }
     grpc_->Shutdown(std::chrono::system_clock::now() +
-                    absl::ToChronoNanoseconds(config_.drain_timeout));
+                    absl::ToChronoNanoseconds(kAnswersLeaveTimeout));
     grpc_->Wait();
-    ended.Notify();
-    late.join();
   }
 
   const Config config_;
