@@ -47,6 +47,8 @@ class TestInstance {
   // What the instance sees of time: its wall clock, and the time since boot.
   ManualClock clock;
   ManualClock boot_clock;
+  // What the Evidence archive stands on: tests fail it.
+  storage::MemoryEngine evidence_engine;
   // Holds the instance.
   InstanceHolder holder;
 

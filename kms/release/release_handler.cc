@@ -159,6 +159,7 @@ absl::StatusOr<v1::ReleaseKeyResponse> ReleaseHandler::Release(
       refusals_.Count(caller.peer, judgement.status(), clock_.Now());
       return judgement.status();
     }
+    // No release without what an auditor needs to judge it again.
     if (instance.evidence_archive != nullptr) {
       KMS_RETURN_IF_ERROR(instance.evidence_archive->Put(
           AsBytes(session.evidence_digest), session.evidence, clock_.Now()));
@@ -232,14 +233,15 @@ void ReleaseHandler::RecordRefusal(const Caller& caller,
 absl::Status ReleaseHandler::Tick(absl::Time deadline) {
   KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
                        instances_.Get());
+  // An archive that failed does not keep refusals out of the log.
+  absl::Status pruned;
   if (instance->evidence_archive != nullptr) {
-    KMS_RETURN_IF_ERROR(
-        instance->evidence_archive->Prune(clock_.Now(), kPrunedPerTickMax)
-            .status());
+    pruned = instance->evidence_archive->Prune(clock_.Now(), kPrunedPerTickMax)
+                 .status();
   }
   const std::optional<::storage::v1::CountRefusals> counts =
       refusals_.Take(clock_.Now());
-  if (!counts.has_value()) return absl::OkStatus();
+  if (!counts.has_value()) return pruned;
   ::storage::v1::Command command;
   command.set_salt(crypto::RandomString(16));
   command.set_namespace_("default");
@@ -247,8 +249,11 @@ absl::Status ReleaseHandler::Tick(absl::Time deadline) {
   *command.mutable_count_refusals() = *counts;
   const absl::StatusOr<storage::Applied> applied =
       instance->replica->Propose(command, deadline);
-  if (!applied.ok()) refusals_.PutBack(*counts);
-  return applied.status();
+  if (!applied.ok()) {
+    refusals_.PutBack(*counts);
+    return applied.status();
+  }
+  return pruned;
 }
 
 }  // namespace kms::release

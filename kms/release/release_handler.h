@@ -56,7 +56,7 @@ class ReleaseHandler {
 
   // To be called about once a minute: orders the summary of the refusals that
   // got no leaf of their own, and prunes Evidence past its time.
-  // SEALED, and what Replica::Propose returns.
+  // SEALED, and what Replica::Propose and EvidenceArchive::Prune return.
   absl::Status Tick(absl::Time deadline);
 
   const RefusalCounter& refusals() const { return refusals_; }

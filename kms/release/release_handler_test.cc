@@ -182,6 +182,26 @@ TEST_F(ReleaseHandlerTest, LimitsAPeerBeforeItChecksSignatures) {
   EXPECT_EQ(RefusalOf(Release(Request(Challenge()))), v1::RATE_LIMITED);
 }
 
+TEST_F(ReleaseHandlerTest, KeepsTheEvidenceOfWhatItJudged) {
+  const v1::ReleaseKeyRequest request = Request(Challenge());
+  ASSERT_TRUE(Release(request).ok());
+  const auto kept = test_->get()->evidence_archive->Get(
+      AsBytes(LastLeaf().released().evidence_digest()));
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(*kept, request.evidence());
+}
+
+TEST_F(ReleaseHandlerTest, ReleasesNothingWhoseEvidenceCannotBeKept) {
+  const uint64_t before = test_->View().tree_size();
+  test_->evidence_engine.Fail();
+  EXPECT_EQ(RefusalOf(Release(Request(Challenge()))), v1::LOG_UNAVAILABLE);
+  EXPECT_EQ(test_->View().tree_size(), before);
+  // What is refused for other reasons still enters the log.
+  EXPECT_EQ(RefusalOf(Release(Request("made up"))), v1::CHALLENGE_INVALID);
+  EXPECT_FALSE(handler_.Tick(test_->clock.Now() + absl::Minutes(1)).ok());
+  EXPECT_TRUE(LastLeaf().has_refusals_counted());
+}
+
 TEST_F(ReleaseHandlerTest, RefusesWhenSealed) {
   const v1::ReleaseKeyRequest request = Request(Challenge());
   test_->Seal();

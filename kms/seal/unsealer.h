@@ -57,6 +57,9 @@ struct UnsealerOptions {
   // Told from a thread of the replica's or an engine's why the instance serves
   // no more. It must not call the unsealer.
   std::function<void(const absl::Status&)> on_fatal;
+  // Likewise told why no Evidence can be kept: releases are refused until the
+  // instance is opened anew, everything else goes on.
+  std::function<void(const absl::Status&)> on_evidence_lost;
 };
 
 struct InitResult {
@@ -138,6 +141,8 @@ class Unsealer {
   absl::StatusOr<OpenedSeal> OpenDevelopmentSeal(const SealFile& seal) const;
   absl::Status CheckSealed() const;
   absl::Status OpenStores(Opened& next) const;
+  std::unique_ptr<storage::EvidenceArchive> OpenEvidence(
+      Opened& next, std::shared_ptr<const storage::Envelope> envelope) const;
   absl::Status OpenReplica(Opened& next, const SealFile& seal,
                            const InstanceFile& file,
                            const storage::Keyring& keyring) const;

@@ -68,7 +68,8 @@ std::vector<std::string> Warnings(const Config& config) {
 
 seal::UnsealerOptions UnsealerOptionsOf(
     const Config& config, const Clock& clock, InstanceHolder& holder,
-    std::function<void(const absl::Status&)> on_fatal) {
+    std::function<void(const absl::Status&)> on_fatal,
+    std::function<void(const absl::Status&)> on_evidence_lost) {
   seal::UnsealerOptions options;
   options.data_dir = config.data_dir;
   options.kind = config.seal_kind;
@@ -78,6 +79,7 @@ seal::UnsealerOptions UnsealerOptionsOf(
   options.clock = &clock;
   options.holder = &holder;
   options.on_fatal = std::move(on_fatal);
+  options.on_evidence_lost = std::move(on_evidence_lost);
   return options;
 }
 
@@ -145,10 +147,15 @@ class Server::Impl {
                  {"fault", std::string(status.message())}});
       on_fatal(status);
     };
+    const auto evidence_lost = [&log](const absl::Status& status) {
+      log.Write(LogLevel::kError, "evidence archive",
+                {{"code", absl::StatusCodeToString(status.code())},
+                 {"fault", std::string(status.message())}});
+    };
     auto holder = std::make_unique<InstanceHolder>();
-    KMS_ASSIGN_OR_RETURN(
-        std::unique_ptr<seal::Unsealer> unsealer,
-        seal::Unsealer::Open(UnsealerOptionsOf(config, clock, *holder, told)));
+    KMS_ASSIGN_OR_RETURN(std::unique_ptr<seal::Unsealer> unsealer,
+                         seal::Unsealer::Open(UnsealerOptionsOf(
+                             config, clock, *holder, told, evidence_lost)));
     std::unique_ptr<Impl> impl(
         new Impl(config, clock, log, std::move(holder), std::move(unsealer)));
     KMS_RETURN_IF_ERROR(impl->Listen());

@@ -545,6 +545,25 @@ TEST_F(ServerTest, DrainWaitsForNoIdleConnectionOrOpenStream) {
   EXPECT_FALSE(status.ok());
 }
 
+TEST_F(ServerTest, WithoutItsEvidenceArchiveItAdministersButDoesNotServe) {
+  const v1::InitResponse made = Init(1, 1);
+  server_.reset();
+  const std::string archive = directory_ + "/data/cluster/evidence";
+  std::filesystem::remove_all(archive);
+  std::ofstream(archive) << "in the way";
+  Start();
+  v1::SealStatus seal;
+  ASSERT_TRUE(Unseal(made.shares(0), &seal).ok());
+  EXPECT_FALSE(seal.sealed());
+  const v1::Status status = GetStatus(workload_);
+  EXPECT_FALSE(status.serving());
+  EXPECT_EQ(status.problem(), "evidence archive failed: releases are refused");
+  EXPECT_EQ(Health(), "\x08\x02");
+  EXPECT_TRUE(
+      CallOf<v1::KeyService>(&v1::KeyService::Stub::ListKeys)(administrator_)
+          .ok());
+}
+
 TEST_F(ServerTest, DevelopmentSealAndOpenAdministrationAreLoud) {
   config_.seal_kind = seal::SealKind::kDevelopment;
   config_.development_key_file = directory_ + "/root.key";
