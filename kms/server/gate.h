@@ -30,7 +30,8 @@ namespace kms::server {
 struct Rpc {
   const char* name;          // "KeyService.CreateKey"
   bool administrator;        // Refused with ADMINISTRATOR_REQUIRED to others.
-  bool unsealed;             // Refused with SEALED while the instance is.
+  bool unsealed;             // Refused while the instance is not: with SEALED,
+                             // or with what ended its replica.
   bool counts_as_challenge;  // Draws on its caller's challenges a second.
 };
 
