@@ -346,6 +346,7 @@ absl::Status Unsealer::OpenReplica(Opened& next, const SealFile& seal,
   std::copy(file.id.begin(), file.id.end(), replica.instance.bytes.begin());
   replica.signing_key = &next.instance_key;
   replica.cluster_id = seal.commitments.cluster_id;
+  replica.scrub_interval = options_.scrub_interval;
   replica.on_fatal = options_.on_fatal;
   KMS_ASSIGN_OR_RETURN(
       std::unique_ptr<storage::Replica> serving,

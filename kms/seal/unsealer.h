@@ -52,6 +52,8 @@ struct UnsealerOptions {
   std::vector<std::string> simulated_anchors;
   // How long Evidence that was judged here is kept for auditors; zero: not.
   absl::Duration evidence_retention;
+  // How often the stored state is checked as a whole.
+  absl::Duration scrub_interval = absl::Hours(24);
   const Clock* clock = nullptr;  // These two outlive the unsealer.
   InstanceHolder* holder = nullptr;
   // Told from a thread of the replica's or an engine's why the instance serves

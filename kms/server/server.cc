@@ -76,6 +76,7 @@ seal::UnsealerOptions UnsealerOptionsOf(
   options.development_key_file = config.development_key_file;
   options.simulated_anchors = config.simulated_anchors;
   options.evidence_retention = config.evidence_retention;
+  options.scrub_interval = config.scrub_interval;
   options.clock = &clock;
   options.holder = &holder;
   options.on_fatal = std::move(on_fatal);
