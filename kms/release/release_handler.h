@@ -43,8 +43,10 @@ struct ReleaseOptions {
 
 class ReleaseHandler {
  public:
-  // `instances` and `clock` outlive the handler.
+  // All but `options` outlive the handler. `checkpoints` is the one of this
+  // process, so that no two of its parts sign a fork.
   ReleaseHandler(const InstanceHolder& instances, const Clock& clock,
+                 const audit::CheckpointSigner& checkpoints,
                  ReleaseOptions options);
 
   // Codes as release.proto says, for both.
@@ -82,7 +84,7 @@ class ReleaseHandler {
   const Clock& clock_;
   const ReleaseOptions options_;
   Appraiser appraiser_;
-  audit::CheckpointSigner checkpoints_;
+  const audit::CheckpointSigner& checkpoints_;
   RateLimiter peers_;
   RateLimiter refused_keys_;
   RefusalCounter refusals_;

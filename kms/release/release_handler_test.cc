@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kms/admin/policy_handlers.h"
+#include "kms/audit/checkpoint_signer.h"
 #include "kms/base/refusal.h"
 #include "kms/crypto/hpke.h"
 #include "kms/instance/testing.h"
@@ -41,7 +42,7 @@ class ReleaseHandlerTest : public testing::Test {
  protected:
   ReleaseHandlerTest()
       : test_(MakeTestInstance({.simulated_anchors = {"simulated-snp-ark"}})),
-        handler_(test_->holder, test_->clock, Options()) {
+        handler_(test_->holder, test_->clock, checkpoints_, Options()) {
     const admin::PolicyHandlers policies(test_->holder);
     v1::PutAnchorRequest anchor;
     anchor.set_name("simulated-snp-ark");
@@ -114,6 +115,7 @@ class ReleaseHandlerTest : public testing::Test {
 
   absl::Duration answer_delay_;
   std::unique_ptr<TestInstance> test_;
+  audit::CheckpointSigner checkpoints_;
   ReleaseHandler handler_;
 };
 

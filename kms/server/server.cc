@@ -196,10 +196,10 @@ class Server::Impl {
                           config.limits.challenges_per_second, &admission_,
                           holder_.get(), &log, &clock}),
         status_(*unsealer_, *holder_, Warnings(config)),
-        release_(*holder_, clock, ReleaseOptionsOf(config)),
+        release_(*holder_, clock, checkpoints_, ReleaseOptionsOf(config)),
         keys_(*holder_),
         policies_(*holder_),
-        audit_(*holder_),
+        audit_(*holder_, checkpoints_),
         seal_(*unsealer_),
         heartbeat_(HeartbeatOptions{
             holder_.get(), &status_, &checkpoints_, unsealer_.get(), &log,
@@ -276,7 +276,7 @@ class Server::Impl {
   Gate gate_;
 
   StatusHandler status_;
-  audit::CheckpointSigner checkpoints_;
+  audit::CheckpointSigner checkpoints_;  // The only one.
   release::ReleaseHandler release_;
   lifecycle::KeyHandlers keys_;
   admin::PolicyHandlers policies_;
