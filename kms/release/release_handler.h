@@ -18,9 +18,9 @@
 #include "absl/time/time.h"
 #include "kms/audit/checkpoint_signer.h"
 #include "kms/base/caller.h"
+#include "kms/base/rate_limiter.h"
 #include "kms/instance/instance.h"
 #include "kms/release/appraisal.h"
-#include "kms/release/rate_limiter.h"
 #include "kms/release/refusal_counter.h"
 #include "proto/kms/v1/release.pb.h"
 
