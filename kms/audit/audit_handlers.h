@@ -30,8 +30,10 @@ inline constexpr size_t kEntriesBytesMax = size_t{4} << 20;
 
 class AuditHandlers {
  public:
-  // `holder` outlives the handlers.
-  explicit AuditHandlers(const InstanceHolder& holder) : holder_(holder) {}
+  // Both outlive the handlers. `signer` is the one of this process, so that no
+  // two of its parts sign a fork.
+  AuditHandlers(const InstanceHolder& holder, const CheckpointSigner& signer)
+      : holder_(holder), signer_(signer) {}
 
   // DATA_LOSS: see CheckpointSigner::Sign.
   absl::StatusOr<v1::Checkpoint> GetCheckpoint(
@@ -62,7 +64,7 @@ class AuditHandlers {
 
  private:
   const InstanceHolder& holder_;
-  CheckpointSigner signer_;
+  const CheckpointSigner& signer_;
 };
 
 }  // namespace kms::audit

@@ -117,7 +117,8 @@ class AuditHandlersTest : public testing::Test {
 
   const std::unique_ptr<TestInstance> test_ = MakeTestInstance();
   const Caller admin_ = TestAdministrator();
-  AuditHandlers handlers_{test_->holder};
+  CheckpointSigner signer_;
+  AuditHandlers handlers_{test_->holder, signer_};
 };
 
 TEST_F(AuditHandlersTest, RefusesTheSealedAndTheUnnamed) {
@@ -149,7 +150,8 @@ TEST_F(AuditHandlersTest, TheSameTreeGivesTheSameBytes) {
   ASSERT_TRUE(first.ok()) << first.status();
   test_->clock.Advance(absl::Hours(1));
   // A signer that has not seen it yet, as another instance's.
-  AuditHandlers other(test_->holder);
+  const CheckpointSigner fresh;
+  AuditHandlers other(test_->holder, fresh);
   EXPECT_EQ(other.GetCheckpoint(admin_, {})->SerializeAsString(),
             first->SerializeAsString());
   AddLeaf();
@@ -290,7 +292,6 @@ class CheckpointSignerTest : public AuditHandlersTest {
                                                              uint64_t epoch) {
     return signer_.Sign(*test_->get(), {epoch, size, std::string(32, root)});
   }
-  CheckpointSigner signer_;
 };
 
 TEST_F(CheckpointSignerTest, KeepsTheLatest) {

@@ -28,7 +28,8 @@ struct Instance {
   std::shared_ptr<const storage::Envelope> envelope;
   std::unique_ptr<storage::Replica> replica;
 
-  // Evidence that was judged here; null where none is kept.
+  // Evidence that was judged here; null where the configuration keeps none.
+  // One that failed stays here and refuses, and with it every release.
   std::unique_ptr<storage::EvidenceArchive> evidence_archive;
 
   // Signs receipts; its public half is what clients pin.

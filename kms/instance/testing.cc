@@ -111,14 +111,15 @@ absl::Status TestInstance::Open(const TestInstanceOptions& options) {
       std::unique_ptr<storage::Replica> replica,
       storage::Replica::Open(replica_options, absl::InfiniteFuture()));
 
+  auto evidence = std::make_unique<storage::EvidenceArchive>(
+      &evidence_engine, envelope, absl::Hours(1));
   holder.Set(std::make_shared<const Instance>(
       Instance{.cluster_id = cluster_id,
                .instance_id = ToString(instance_id.bytes),
                .clock = clock,
                .envelope = envelope,
                .replica = std::move(replica),
-               .evidence_archive = std::make_unique<storage::EvidenceArchive>(
-                   archive_engine_, envelope, absl::Hours(1)),
+               .evidence_archive = std::move(evidence),
                .identity_key = std::move(identity_key),
                .checkpoint_key = std::move(checkpoint_key),
                .simulated_anchors = options.simulated_anchors}));

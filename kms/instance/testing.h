@@ -47,6 +47,8 @@ class TestInstance {
   // What the instance sees of time: its wall clock, and the time since boot.
   ManualClock clock;
   ManualClock boot_clock;
+  // What the Evidence archive stands on: tests fail it.
+  storage::MemoryEngine evidence_engine;
   // Holds the instance.
   InstanceHolder holder;
 
@@ -61,7 +63,6 @@ class TestInstance {
 
   storage::MemoryEngine state_engine_;
   storage::MemoryEngine log_engine_;
-  storage::MemoryEngine archive_engine_;
   std::unique_ptr<storage::LocalLog> log_;
   std::unique_ptr<crypto::Ed25519SigningKey> instance_key_;
   std::shared_ptr<const storage::StateView> view_;

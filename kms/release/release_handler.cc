@@ -63,10 +63,13 @@ void FillJudged(const Session& session, const Judgement& judgement, Op& op) {
 }  // namespace
 
 ReleaseHandler::ReleaseHandler(const InstanceHolder& instances,
-                               const Clock& clock, ReleaseOptions options)
+                               const Clock& clock,
+                               const audit::CheckpointSigner& checkpoints,
+                               ReleaseOptions options)
     : instances_(instances),
       clock_(clock),
       options_(std::move(options)),
+      checkpoints_(checkpoints),
       peers_(options_.releases_per_second, options_.releases_burst),
       refused_keys_(options_.refusals_per_second, options_.refusals_burst),
       refusals_(clock.Now()) {}

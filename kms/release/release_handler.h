@@ -18,9 +18,9 @@
 #include "absl/time/time.h"
 #include "kms/audit/checkpoint_signer.h"
 #include "kms/base/caller.h"
+#include "kms/base/rate_limiter.h"
 #include "kms/instance/instance.h"
 #include "kms/release/appraisal.h"
-#include "kms/release/rate_limiter.h"
 #include "kms/release/refusal_counter.h"
 #include "proto/kms/v1/release.pb.h"
 
@@ -43,8 +43,10 @@ struct ReleaseOptions {
 
 class ReleaseHandler {
  public:
-  // `instances` and `clock` outlive the handler.
+  // All but `options` outlive the handler. `checkpoints` is the one of this
+  // process, so that no two of its parts sign a fork.
   ReleaseHandler(const InstanceHolder& instances, const Clock& clock,
+                 const audit::CheckpointSigner& checkpoints,
                  ReleaseOptions options);
 
   // Codes as release.proto says, for both.
@@ -56,7 +58,7 @@ class ReleaseHandler {
 
   // To be called about once a minute: orders the summary of the refusals that
   // got no leaf of their own, and prunes Evidence past its time.
-  // SEALED, and what Replica::Propose returns.
+  // SEALED, and what Replica::Propose and EvidenceArchive::Prune return.
   absl::Status Tick(absl::Time deadline);
 
   const RefusalCounter& refusals() const { return refusals_; }
@@ -82,7 +84,7 @@ class ReleaseHandler {
   const Clock& clock_;
   const ReleaseOptions options_;
   Appraiser appraiser_;
-  audit::CheckpointSigner checkpoints_;
+  const audit::CheckpointSigner& checkpoints_;
   RateLimiter peers_;
   RateLimiter refused_keys_;
   RefusalCounter refusals_;

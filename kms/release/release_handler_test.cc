@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kms/admin/policy_handlers.h"
+#include "kms/audit/checkpoint_signer.h"
 #include "kms/base/refusal.h"
 #include "kms/crypto/digest.h"
 #include "kms/crypto/hpke.h"
@@ -42,7 +43,7 @@ class ReleaseHandlerTest : public testing::Test {
  protected:
   ReleaseHandlerTest()
       : test_(MakeTestInstance({.simulated_anchors = {"simulated-snp-ark"}})),
-        handler_(test_->holder, test_->clock, Options()) {
+        handler_(test_->holder, test_->clock, checkpoints_, Options()) {
     const admin::PolicyHandlers policies(test_->holder);
     v1::PutAnchorRequest anchor;
     anchor.set_name("simulated-snp-ark");
@@ -122,6 +123,7 @@ class ReleaseHandlerTest : public testing::Test {
 
   absl::Duration answer_delay_;
   std::unique_ptr<TestInstance> test_;
+  audit::CheckpointSigner checkpoints_;
   ReleaseHandler handler_;
 };
 
@@ -208,6 +210,26 @@ TEST_F(ReleaseHandlerTest, LimitsAPeerBeforeItChecksSignatures) {
               v1::REFUSAL_CODE_UNSPECIFIED);
   }
   EXPECT_EQ(RefusalOf(Release(Request(Challenge()))), v1::RATE_LIMITED);
+}
+
+TEST_F(ReleaseHandlerTest, KeepsTheEvidenceOfWhatItJudged) {
+  const v1::ReleaseKeyRequest request = Request(Challenge());
+  ASSERT_TRUE(Release(request).ok());
+  const auto kept = test_->get()->evidence_archive->Get(
+      AsBytes(LastLeaf().released().evidence_digest()));
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(*kept, request.evidence());
+}
+
+TEST_F(ReleaseHandlerTest, ReleasesNothingWhoseEvidenceCannotBeKept) {
+  const uint64_t before = test_->View().tree_size();
+  test_->evidence_engine.Fail();
+  EXPECT_EQ(RefusalOf(Release(Request(Challenge()))), v1::LOG_UNAVAILABLE);
+  EXPECT_EQ(test_->View().tree_size(), before);
+  // What is refused for other reasons still enters the log.
+  EXPECT_EQ(RefusalOf(Release(Request("made up"))), v1::CHALLENGE_INVALID);
+  EXPECT_FALSE(handler_.Tick(test_->clock.Now() + absl::Minutes(1)).ok());
+  EXPECT_TRUE(LastLeaf().has_refusals_counted());
 }
 
 TEST_F(ReleaseHandlerTest, RefusesWhenSealed) {

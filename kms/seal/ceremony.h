@@ -23,8 +23,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "kms/base/rate_limiter.h"
 #include "kms/base/secret.h"
-#include "kms/release/rate_limiter.h"
 #include "kms/seal/seal_file.h"
 #include "kms/seal/share.h"
 #include "storage/envelope/keyring.h"
@@ -85,7 +85,7 @@ class UnsealCeremony {
   absl::StatusOr<OpenedSeal> Combine() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const SealFile file_;
-  release::RateLimiter offers_;  // By principal.
+  RateLimiter offers_;  // By principal.
   mutable absl::Mutex mutex_;
   std::map<uint8_t, Share> accepted_ ABSL_GUARDED_BY(mutex_);  // By index.
 };

@@ -20,8 +20,9 @@ class SealHandlers {
   // `unsealer` outlives the handlers.
   explicit SealHandlers(Unsealer& unsealer) : unsealer_(unsealer) {}
 
-  // The shares leave locked memory here, into the answer: the caller wipes it
-  // when it is sent. Codes of Unsealer::Init.
+  // The shares leave locked memory here, into the answer and nowhere else. gRPC
+  // keeps that until it is sent and then frees it unwiped: its synchronous
+  // server lets nobody touch it in between. Codes of Unsealer::Init.
   absl::StatusOr<v1::InitResponse> Init(const Caller& caller,
                                         const v1::InitRequest& request);
 

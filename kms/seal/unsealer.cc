@@ -95,7 +95,7 @@ struct Unsealer::Opened {
       : instance_key(std::move(key)) {}
 
   std::unique_ptr<storage::Engine> state_engine;
-  std::unique_ptr<storage::Engine> evidence_engine;  // Null: none is kept.
+  std::unique_ptr<storage::Engine> evidence_engine;  // May be null.
   std::unique_ptr<storage::Engine> log_engine;
   std::unique_ptr<storage::LocalLog> log;
   crypto::Ed25519SigningKey instance_key;
@@ -296,16 +296,30 @@ absl::Status Unsealer::OpenStores(Opened& next) const {
   KMS_ASSIGN_OR_RETURN(next.log_engine, storage::OpenRocksdbEngine(engine));
   engine.path = In(cluster, kStateName);
   KMS_ASSIGN_OR_RETURN(next.state_engine, storage::OpenRocksdbEngine(engine));
-  if (options_.evidence_retention > absl::ZeroDuration()) {
-    engine.path = In(cluster, kEvidenceName);
-    KMS_ASSIGN_OR_RETURN(next.evidence_engine,
-                         storage::OpenRocksdbEngine(engine));
-  }
   storage::LocalLogOptions log;
   log.acknowledged_path = In(cluster, kAcknowledgedName);
   KMS_ASSIGN_OR_RETURN(next.log,
                        storage::LocalLog::Open(next.log_engine.get(), log));
   return absl::OkStatus();
+}
+
+// Without its engine the archive refuses, and with it every release; but no key
+// hangs on it, so the instance opens all the same.
+std::unique_ptr<storage::EvidenceArchive> Unsealer::OpenEvidence(
+    Opened& next, std::shared_ptr<const storage::Envelope> envelope) const {
+  if (options_.evidence_retention == absl::ZeroDuration()) return nullptr;
+  storage::RocksdbOptions options;
+  options.path = In(In(options_.data_dir, kClusterName), kEvidenceName);
+  options.on_fatal = options_.on_evidence_lost;
+  auto engine = storage::OpenRocksdbEngine(options);
+  if (engine.ok()) {
+    next.evidence_engine = *std::move(engine);
+  } else {
+    options_.on_evidence_lost(engine.status());
+  }
+  return std::make_unique<storage::EvidenceArchive>(
+      next.evidence_engine.get(), std::move(envelope),
+      options_.evidence_retention);
 }
 
 absl::Status Unsealer::OpenReplica(Opened& next, const SealFile& seal,
@@ -332,16 +346,14 @@ absl::Status Unsealer::OpenReplica(Opened& next, const SealFile& seal,
   std::copy(file.id.begin(), file.id.end(), replica.instance.bytes.begin());
   replica.signing_key = &next.instance_key;
   replica.cluster_id = seal.commitments.cluster_id;
+  replica.scrub_interval = options_.scrub_interval;
   replica.on_fatal = options_.on_fatal;
   KMS_ASSIGN_OR_RETURN(
       std::unique_ptr<storage::Replica> serving,
       storage::Replica::Open(replica, options_.clock->Now() + kOpenTimeout));
 
-  std::unique_ptr<storage::EvidenceArchive> evidence;
-  if (next.evidence_engine != nullptr) {
-    evidence = std::make_unique<storage::EvidenceArchive>(
-        *next.evidence_engine, envelope, options_.evidence_retention);
-  }
+  std::unique_ptr<storage::EvidenceArchive> evidence =
+      OpenEvidence(next, envelope);
   next.instance = std::unique_ptr<Instance>(new Instance{
       seal.commitments.cluster_id, file.id, *options_.clock,
       std::move(envelope), std::move(serving), std::move(evidence),

@@ -52,11 +52,16 @@ struct UnsealerOptions {
   std::vector<std::string> simulated_anchors;
   // How long Evidence that was judged here is kept for auditors; zero: not.
   absl::Duration evidence_retention;
+  // How often the stored state is checked as a whole.
+  absl::Duration scrub_interval = absl::Hours(24);
   const Clock* clock = nullptr;  // These two outlive the unsealer.
   InstanceHolder* holder = nullptr;
   // Told from a thread of the replica's or an engine's why the instance serves
   // no more. It must not call the unsealer.
   std::function<void(const absl::Status&)> on_fatal;
+  // Likewise told why no Evidence can be kept: releases are refused until the
+  // instance is opened anew, everything else goes on.
+  std::function<void(const absl::Status&)> on_evidence_lost;
 };
 
 struct InitResult {
@@ -138,6 +143,8 @@ class Unsealer {
   absl::StatusOr<OpenedSeal> OpenDevelopmentSeal(const SealFile& seal) const;
   absl::Status CheckSealed() const;
   absl::Status OpenStores(Opened& next) const;
+  std::unique_ptr<storage::EvidenceArchive> OpenEvidence(
+      Opened& next, std::shared_ptr<const storage::Envelope> envelope) const;
   absl::Status OpenReplica(Opened& next, const SealFile& seal,
                            const InstanceFile& file,
                            const storage::Keyring& keyring) const;

@@ -35,6 +35,9 @@ class UnsealerTest : public testing::Test {
     options_.on_fatal = [](const absl::Status& status) {
       ADD_FAILURE() << status;
     };
+    options_.on_evidence_lost = [this](const absl::Status& status) {
+      evidence_lost_ = status;
+    };
   }
   ~UnsealerTest() override { std::filesystem::remove_all(root_); }
 
@@ -61,6 +64,7 @@ class UnsealerTest : public testing::Test {
   SystemClock clock_;
   InstanceHolder holder_;
   UnsealerOptions options_;
+  absl::Status evidence_lost_;
 };
 
 TEST_F(UnsealerTest, InitGivesSharesAndAnUnsealedInstance) {
@@ -242,6 +246,53 @@ TEST_F(UnsealerTest, ADevelopmentSealOpensByItself) {
   ASSERT_EQ(chmod(options_.development_key_file.c_str(), 0640), 0);
   EXPECT_EQ(Unsealer::Open(options_).status().code(),
             absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(UnsealerTest, KeepsEvidenceThroughARestart) {
+  const std::string digest(32, 'd');
+  std::vector<std::string> shares;
+  {
+    const auto unsealer = Open();
+    shares = Init(*unsealer, 1, 1);
+    const auto kept =
+        (*holder_.Get())
+            ->evidence_archive->Put(AsBytes(digest), AsBytes("evidence"),
+                                    clock_.Now());
+    ASSERT_TRUE(kept.ok()) << kept;
+  }
+  const auto unsealer = Open();
+  ASSERT_TRUE(unsealer->Unseal(kAlice, shares[0]).ok());
+  const auto evidence =
+      (*holder_.Get())->evidence_archive->Get(AsBytes(digest));
+  ASSERT_TRUE(evidence.ok()) << evidence.status();
+  EXPECT_EQ(*evidence, "evidence");
+}
+
+TEST_F(UnsealerTest, KeepsNoEvidenceWhereNoneIsWanted) {
+  options_.evidence_retention = absl::ZeroDuration();
+  const auto unsealer = Open();
+  Init(*unsealer, 1, 1);
+  EXPECT_EQ((*holder_.Get())->evidence_archive, nullptr);
+  EXPECT_FALSE(
+      std::filesystem::exists(options_.data_dir + "/cluster/evidence"));
+}
+
+TEST_F(UnsealerTest, LostEvidenceLosesNoKeys) {
+  std::vector<std::string> shares;
+  {
+    const auto unsealer = Open();
+    shares = Init(*unsealer, 1, 1);
+  }
+  const std::string path = options_.data_dir + "/cluster/evidence";
+  std::filesystem::remove_all(path);
+  std::ofstream(path) << "in the way";
+  const auto unsealer = Open();
+  ASSERT_TRUE(unsealer->Unseal(kAlice, shares[0]).ok());
+  EXPECT_FALSE(evidence_lost_.ok());
+  const auto instance = holder_.Get().value();
+  EXPECT_TRUE(instance->replica->health().ok());
+  ASSERT_NE(instance->evidence_archive, nullptr);
+  EXPECT_FALSE(instance->evidence_archive->health().ok());
 }
 
 TEST_F(UnsealerTest, TheConfiguredKindMustBeTheDirectorys) {

@@ -1,15 +1,17 @@
 // How many requests are being worked on, and the door that closes when it is
 // enough: gRPC's resource quota is advisory, so the bound is our own.
 // Source: threats.md, section 6, "gRPC 1.51.1".
-// Thread-safe. Never blocks.
+// Thread-safe. Only CloseAndWait blocks.
 #ifndef KMS_SERVER_ADMISSION_H_
 #define KMS_SERVER_ADMISSION_H_
 
-#include <atomic>
 #include <cstdint>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 
 namespace kms::server {
 
@@ -22,7 +24,7 @@ class Admission {
         : admission_(std::exchange(other.admission_, nullptr)) {}
     Ticket& operator=(Ticket&&) = delete;
     ~Ticket() {
-      if (admission_ != nullptr) admission_->in_flight_.fetch_sub(1);
+      if (admission_ != nullptr) admission_->Leave();
     }
 
    private:
@@ -34,13 +36,22 @@ class Admission {
   explicit Admission(uint32_t in_flight_max) : in_flight_max_(in_flight_max) {}
 
   // RATE_LIMITED: in_flight_max requests are in progress.
+  // LOG_UNAVAILABLE: closed.
   absl::StatusOr<Ticket> Enter();
 
-  uint32_t in_flight() const { return in_flight_.load(); }
+  // Admits nothing from now on, and waits for those in progress. False: some
+  // still are after `timeout`.
+  bool CloseAndWait(absl::Duration timeout);
+
+  uint32_t in_flight() const;
 
  private:
+  void Leave();
+
   const uint32_t in_flight_max_;
-  std::atomic<uint32_t> in_flight_{0};
+  mutable absl::Mutex mutex_;
+  uint32_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace kms::server

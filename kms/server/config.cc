@@ -357,6 +357,9 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
       .Key("evidence_retention", Need::kOptional,
            values.Duration(config.evidence_retention, absl::ZeroDuration(),
                            absl::Hours(10 * 366 * 24)))
+      .Key("scrub_interval", Need::kOptional,
+           values.Duration(config.scrub_interval, absl::Minutes(1),
+                           absl::Hours(90 * 24)))
       .Key("challenge_ttl", Need::kOptional,
            values.Duration(config.challenge_ttl, absl::Seconds(10),
                            absl::Minutes(30)))

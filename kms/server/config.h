@@ -60,6 +60,8 @@ struct Config {
   Limits limits;
   // How long judged Evidence is kept, encrypted, for auditors; zero: not.
   absl::Duration evidence_retention = absl::Hours(720);
+  // The whole stored state is read and checked at most this often.
+  absl::Duration scrub_interval = absl::Hours(24);
   absl::Duration challenge_ttl = absl::Minutes(5);
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;  // Empty: standard error.

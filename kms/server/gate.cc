@@ -1,6 +1,7 @@
 #include "kms/server/gate.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +9,7 @@
 #include "kms/base/status.h"
 #include "kms/server/grpc_status.h"
 #include "kms/server/limits.h"
+#include "storage/replica/replica.h"
 
 namespace kms::server {
 namespace {
@@ -80,7 +82,10 @@ absl::Status Gate::Check(const Rpc& rpc, const Call& call, absl::Time now,
                      " bytes, want at most ", options_.request_bytes_max));
   }
   if (rpc.unsealed) {
-    KMS_RETURN_IF_ERROR(options_.holder->Get().status());
+    KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                         options_.holder->Get());
+    // What cannot be trusted any more answers nothing, not even reads.
+    KMS_RETURN_IF_ERROR(instance->replica->health());
   }
   if (rpc.counts_as_challenge && !challenges_.Allow(call.caller.peer, now)) {
     return Refuse(v1::RATE_LIMITED,

@@ -18,8 +18,8 @@
 #include "grpcpp/support/status.h"
 #include "kms/base/caller.h"
 #include "kms/base/clock.h"
+#include "kms/base/rate_limiter.h"
 #include "kms/instance/instance.h"
-#include "kms/release/rate_limiter.h"
 #include "kms/server/admission.h"
 #include "kms/server/caller_identity.h"
 #include "kms/server/event_log.h"
@@ -30,7 +30,8 @@ namespace kms::server {
 struct Rpc {
   const char* name;          // "KeyService.CreateKey"
   bool administrator;        // Refused with ADMINISTRATOR_REQUIRED to others.
-  bool unsealed;             // Refused with SEALED while the instance is.
+  bool unsealed;             // Refused while the instance is not: with SEALED,
+                             // or with what ended its replica.
   bool counts_as_challenge;  // Draws on its caller's challenges a second.
 };
 
@@ -100,7 +101,7 @@ class Gate {
                    grpc::ServerContext& context) const;
 
   const GateOptions options_;
-  release::RateLimiter challenges_;  // By network.
+  RateLimiter challenges_;  // By network.
 };
 
 }  // namespace kms::server

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "kms/base/clock.h"
+#include "kms/instance/instance.h"
+#include "kms/seal/unsealer.h"
 #include "kms/server/test_certificates.h"
 
 namespace kms::server {
@@ -77,7 +81,8 @@ class Process {
 class KmsdTest : public testing::Test {
  protected:
   // A configuration of a fresh data directory; `more` is appended.
-  std::string WriteConfig(const std::string& more = "") {
+  std::string WriteConfig(const std::string& more = "",
+                          const std::string& seal = "{kind: shamir}") {
     const TlsFiles tls = certificates_.files();
     const std::string path = certificates_.directory() + "/kmsd.yaml";
     std::ofstream(path) << "listen: [\"127.0.0.1:0\"]\ndata_dir: "
@@ -85,7 +90,7 @@ class KmsdTest : public testing::Test {
                         << "/data\ntls:\n  certificate: " << tls.certificate
                         << "\n  private_key: " << tls.private_key
                         << "\n  administrators_ca: " << tls.administrators_ca
-                        << "\nadministrators: [alice]\nseal: {kind: shamir}\n"
+                        << "\nadministrators: [alice]\nseal: " << seal << "\n"
                         << more;
     return path;
   }
@@ -100,6 +105,38 @@ TEST_F(KmsdTest, SigtermEndsItGracefully) {
   EXPECT_EQ(kmsd.Wait(), 0) << kmsd.said();
   EXPECT_NE(kmsd.said().find("\"event\":\"draining\""), std::string::npos);
   EXPECT_NE(kmsd.said().find("\"event\":\"stopped\""), std::string::npos);
+}
+
+TEST_F(KmsdTest, ExitsWithAnErrorWhenItsDiskFailsIfToldSo) {
+  const std::string key_file = certificates_.directory() + "/root.key";
+  {
+    const SystemClock clock;
+    InstanceHolder holder;
+    seal::UnsealerOptions options;
+    options.data_dir = certificates_.directory() + "/data";
+    options.kind = seal::SealKind::kDevelopment;
+    options.development_key_file = key_file;
+    options.clock = &clock;
+    options.holder = &holder;
+    const auto unsealer = seal::Unsealer::Open(options);
+    ASSERT_TRUE(unsealer.ok()) << unsealer.status();
+    const auto made = (*unsealer)->Init("alice", 0, 0);
+    ASSERT_TRUE(made.ok()) << made.status();
+  }
+  const std::string config = WriteConfig(
+      "on_fatal: exit\n",
+      absl::StrCat("{kind: development, key_file: ", key_file, "}"));
+  // Writing beyond the limit is then an error, not a signal.
+  signal(SIGXFSZ, SIG_IGN);
+  Process kmsd({"--config", config});
+  signal(SIGXFSZ, SIG_DFL);
+  ASSERT_TRUE(kmsd.ReadUntil("\"event\":\"serving\"")) << kmsd.said();
+  const rlimit nothing = {0, 0};
+  ASSERT_EQ(prlimit(kmsd.pid(), RLIMIT_FSIZE, &nothing, nullptr), 0);
+  // It states its clock in the log every ten seconds.
+  EXPECT_EQ(kmsd.Wait(), 1) << kmsd.said();
+  EXPECT_NE(kmsd.said().find("\"event\":\"fatal\""), std::string::npos);
+  EXPECT_NE(kmsd.said().find("cannot go on"), std::string::npos);
 }
 
 TEST_F(KmsdTest, NobodyElseReadsItsMemory) {

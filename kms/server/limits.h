@@ -41,6 +41,10 @@ inline constexpr absl::Duration kHandshakeTimeout = absl::Seconds(10);
 inline constexpr absl::Duration kDeadlineDefault = absl::Seconds(30);
 inline constexpr absl::Duration kDeadlineMax = absl::Minutes(2);
 
+// At the end: from a call's last line of ours until its answer is with the
+// kernel. Then connections are cut.
+inline constexpr absl::Duration kAnswersLeaveTimeout = absl::Milliseconds(250);
+
 // What a refused client is told to wait.
 inline constexpr absl::Duration kRetryHint = absl::Milliseconds(500);
 

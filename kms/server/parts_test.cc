@@ -3,6 +3,7 @@
 #include <iterator>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "gtest/gtest.h"
@@ -25,6 +26,16 @@ TEST(AdmissionTest, RefusesOverTheLimitUntilOneLeaves) {
   first.reset();
   EXPECT_TRUE(admission.Enter().ok());
   EXPECT_EQ(admission.in_flight(), 1u);
+}
+
+TEST(AdmissionTest, ClosedItRefusesAndWaitsForThoseInside) {
+  Admission admission(2);
+  std::optional<Admission::Ticket> last(*admission.Enter());
+  EXPECT_FALSE(admission.CloseAndWait(absl::ZeroDuration()));
+  EXPECT_EQ(RefusalOf(admission.Enter().status()), v1::LOG_UNAVAILABLE);
+  std::thread leaves([&] { last.reset(); });
+  EXPECT_TRUE(admission.CloseAndWait(absl::Minutes(1)));
+  leaves.join();
 }
 
 TEST(GrpcStatusTest, CarriesCodeReasonAndExactRefusal) {

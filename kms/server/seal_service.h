@@ -1,8 +1,8 @@
 // kms.v1.SealService as gRPC calls it. Administrators only; the one service
 // beside StatusService that a sealed instance answers.
-// Shares pass through gRPC's own buffers, which are neither locked nor wiped;
-// the messages are wiped here. Thread-safe. Gate, handlers and heartbeat
-// outlive it.
+// Shares pass through gRPC's own buffers, which are neither locked nor wiped. A
+// request with one is wiped here; the answer to Init belongs to gRPC.
+// Thread-safe. Gate, handlers and heartbeat outlive it.
 #ifndef KMS_SERVER_SEAL_SERVICE_H_
 #define KMS_SERVER_SEAL_SERVICE_H_
 

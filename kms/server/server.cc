@@ -5,11 +5,9 @@
 #include <algorithm>
 #include <ctime>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/resource_quota.h"
@@ -70,16 +68,19 @@ std::vector<std::string> Warnings(const Config& config) {
 
 seal::UnsealerOptions UnsealerOptionsOf(
     const Config& config, const Clock& clock, InstanceHolder& holder,
-    std::function<void(const absl::Status&)> on_fatal) {
+    std::function<void(const absl::Status&)> on_fatal,
+    std::function<void(const absl::Status&)> on_evidence_lost) {
   seal::UnsealerOptions options;
   options.data_dir = config.data_dir;
   options.kind = config.seal_kind;
   options.development_key_file = config.development_key_file;
   options.simulated_anchors = config.simulated_anchors;
   options.evidence_retention = config.evidence_retention;
+  options.scrub_interval = config.scrub_interval;
   options.clock = &clock;
   options.holder = &holder;
   options.on_fatal = std::move(on_fatal);
+  options.on_evidence_lost = std::move(on_evidence_lost);
   return options;
 }
 
@@ -154,10 +155,15 @@ class Server::Impl {
                  {"fault", std::string(status.message())}});
       on_fatal(status);
     };
+    const auto evidence_lost = [&log](const absl::Status& status) {
+      log.Write(LogLevel::kError, "evidence archive",
+                {{"code", absl::StatusCodeToString(status.code())},
+                 {"fault", std::string(status.message())}});
+    };
     auto holder = std::make_unique<InstanceHolder>();
-    KMS_ASSIGN_OR_RETURN(
-        std::unique_ptr<seal::Unsealer> unsealer,
-        seal::Unsealer::Open(UnsealerOptionsOf(config, clock, *holder, told)));
+    KMS_ASSIGN_OR_RETURN(std::unique_ptr<seal::Unsealer> unsealer,
+                         seal::Unsealer::Open(UnsealerOptionsOf(
+                             config, clock, *holder, told, evidence_lost)));
     std::unique_ptr<Impl> impl(
         new Impl(config, clock, log, std::move(holder), std::move(unsealer)));
     KMS_RETURN_IF_ERROR(impl->Listen());
@@ -197,10 +203,10 @@ class Server::Impl {
                           config.limits.challenges_per_second, &admission_,
                           holder_.get(), &log, &clock}),
         status_(*unsealer_, *holder_, Warnings(config)),
-        release_(*holder_, clock, ReleaseOptionsOf(config)),
+        release_(*holder_, clock, checkpoints_, ReleaseOptionsOf(config)),
         keys_(*holder_),
         policies_(*holder_),
-        audit_(*holder_),
+        audit_(*holder_, checkpoints_),
         seal_(*unsealer_),
         heartbeat_(HeartbeatOptions{
             holder_.get(), &status_, &checkpoints_, unsealer_.get(), &log,
@@ -251,19 +257,18 @@ class Server::Impl {
     return absl::OkStatus();
   }
 
-  // Shutdown cancels what is late but waits for its handlers. One that waits
-  // for the log is let go by sealing: the replica answers it.
+  // gRPC's own graceful shutdown waits for each connection to be closed by its
+  // client, and an idle client may not look at its connections for seconds. So
+  // what is waited for is our calls; gRPC gets only as long as their answers
+  // take to leave.
   void ShutDownGrpc() {
-    absl::Notification ended;
-    std::thread late([this, &ended] {
-      if (ended.WaitForNotificationWithTimeout(config_.drain_timeout)) return;
+    if (!admission_.CloseAndWait(config_.drain_timeout)) {
+      // What still waits for the log is answered by the replica that stops.
       unsealer_->Seal(clock_.Now()).IgnoreError();
-    });
+    }
     grpc_->Shutdown(std::chrono::system_clock::now() +
-                    absl::ToChronoNanoseconds(config_.drain_timeout));
+                    absl::ToChronoNanoseconds(kAnswersLeaveTimeout));
     grpc_->Wait();
-    ended.Notify();
-    late.join();
   }
 
   const Config config_;
@@ -278,7 +283,7 @@ class Server::Impl {
   Gate gate_;
 
   StatusHandler status_;
-  audit::CheckpointSigner checkpoints_;
+  audit::CheckpointSigner checkpoints_;  // The only one.
   release::ReleaseHandler release_;
   lifecycle::KeyHandlers keys_;
   admin::PolicyHandlers policies_;

@@ -39,9 +39,10 @@ class Server {
   // The ports that the configured addresses got, in their order.
   const std::vector<int>& ports() const;
 
-  // Ends gracefully: health NOT_SERVING, no new calls, those in progress have
-  // the configured drain time; then what still waits for the log is answered
-  // LOG_UNAVAILABLE, and the instance is sealed and gone. Idempotent.
+  // Ends gracefully: health NOT_SERVING, new calls are refused, those in
+  // progress have the configured drain time; then what still waits for the log
+  // is answered, and the instance is sealed and gone. It waits for calls, not
+  // for connections or streams of gRPC's own services. Idempotent.
   void Drain();
 
  private:

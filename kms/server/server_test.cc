@@ -2,7 +2,9 @@
 // and that health and reflection tell the truth.
 #include "kms/server/server.h"
 
+#include <fcntl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
@@ -12,9 +14,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/completion_queue.h"
@@ -134,9 +140,12 @@ class ServerTest : public testing::Test {
 
   void Start() {
     server_.reset();
-    auto server = Server::Start(
-        config_, clock_, *log_,
-        [](const absl::Status& status) { ADD_FAILURE() << status; });
+    auto server = Server::Start(config_, clock_, *log_,
+                                [this](const absl::Status& status) {
+                                  EXPECT_TRUE(fatal_expected_) << status;
+                                  if (!fatal_.HasBeenNotified())
+                                    fatal_.Notify();
+                                });
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     workload_ = Connect({});
@@ -229,6 +238,8 @@ class ServerTest : public testing::Test {
   SystemClock clock_;
   Config config_;
   std::unique_ptr<EventLog> log_;
+  bool fatal_expected_ = false;
+  absl::Notification fatal_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> workload_;  // Without a certificate.
   std::shared_ptr<grpc::Channel> administrator_;
@@ -520,23 +531,93 @@ TEST_F(ServerTest, LogsCallsWithoutWhatTheyCarried) {
   EXPECT_EQ(log.find("kms1-"), std::string::npos);
 }
 
-TEST_F(ServerTest, DrainEndsCallsThatStayOpen) {
+// Neither connections that nobody uses nor a reflection stream that its client
+// never ends are worth the drain time of a minute.
+TEST_F(ServerTest, DrainWaitsForNoIdleConnectionOrOpenStream) {
+  config_.drain_timeout = absl::Minutes(1);
+  Start();
   Init(1, 1);
+  GetStatus(workload_);
   grpc::GenericStub stub(workload_);
   grpc::ClientContext context;
   grpc::CompletionQueue queue;
-  // A reflection stream that its client never ends.
   const auto call = stub.PrepareCall(
       &context,
       "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
   call->StartCall(nullptr);
   Await(queue);
-  config_.drain_timeout = absl::Seconds(1);
+  const absl::Time began = absl::Now();
   server_->Drain();
+  EXPECT_LT(absl::Now() - began, absl::Seconds(4));
   grpc::Status status;
   call->Finish(&status, nullptr);
   Await(queue);
   EXPECT_FALSE(status.ok());
+}
+
+TEST_F(ServerTest, WithoutItsEvidenceArchiveItAdministersButDoesNotServe) {
+  const v1::InitResponse made = Init(1, 1);
+  server_.reset();
+  const std::string archive = directory_ + "/data/cluster/evidence";
+  std::filesystem::remove_all(archive);
+  std::ofstream(archive) << "in the way";
+  Start();
+  v1::SealStatus seal;
+  ASSERT_TRUE(Unseal(made.shares(0), &seal).ok());
+  EXPECT_FALSE(seal.sealed());
+  const v1::Status status = GetStatus(workload_);
+  EXPECT_FALSE(status.serving());
+  EXPECT_EQ(status.problem(), "evidence archive failed: releases are refused");
+  EXPECT_EQ(Health(), "\x08\x02");
+  EXPECT_TRUE(
+      CallOf<v1::KeyService>(&v1::KeyService::Stub::ListKeys)(administrator_)
+          .ok());
+}
+
+// Writes to the open file whose path ends in `name` fail from now on.
+void FailWritesTo(const std::string& name) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const std::string path = std::filesystem::read_symlink(entry, gone);
+    if (!absl::EndsWith(path, name)) continue;
+    const int full = open("/dev/full", O_RDWR | O_CLOEXEC);
+    ASSERT_GE(dup2(full, std::stoi(entry.path().filename())), 0);
+    close(full);
+    return;
+  }
+  FAIL() << name << " is not open";
+}
+
+TEST_F(ServerTest, AFailedDiskEndsServingAndTheStatusSaysWhy) {
+  Init(1, 1);
+  ASSERT_EQ(Health(), "\x08\x01");
+  fatal_expected_ = true;
+  FailWritesTo("/log.acknowledged");
+  v1::CreateKeyRequest request;
+  request.set_name("k");
+  grpc::ClientContext context;
+  v1::Key key;
+  const grpc::Status answer = v1::KeyService::NewStub(administrator_)
+                                  ->CreateKey(&context, request, &key);
+  EXPECT_EQ(RefusalIn(answer), v1::INTERNAL_ERROR) << answer.error_message();
+  EXPECT_TRUE(fatal_.WaitForNotificationWithTimeout(absl::Seconds(30)));
+
+  std::vector<NamedCall> calls = WorkloadCalls();
+  for (NamedCall& call : AdministratorCalls()) calls.push_back(call);
+  for (const NamedCall& call : calls) {
+    EXPECT_EQ(RefusalIn(call.call(administrator_)), v1::INTERNAL_ERROR)
+        << call.name;
+  }
+  const v1::Status status = GetStatus(workload_);
+  EXPECT_FALSE(status.serving());
+  EXPECT_EQ(status.problem(), "INTERNAL_ERROR");
+  while (Health() != "\x08\x02") {  // At the next beat.
+  }
+  // Sealing still works, and so does ending.
+  EXPECT_TRUE(
+      CallOf<v1::SealService>(&v1::SealService::Stub::Seal)(administrator_)
+          .ok());
 }
 
 TEST_F(ServerTest, DevelopmentSealAndOpenAdministrationAreLoud) {

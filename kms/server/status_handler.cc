@@ -9,6 +9,15 @@
 #include "storage/state/state_view.h"
 
 namespace kms::server {
+namespace {
+
+// Or is not meant to.
+bool KeepsEvidence(const Instance& instance) {
+  return instance.evidence_archive == nullptr ||
+         instance.evidence_archive->health().ok();
+}
+
+}  // namespace
 
 v1::Status StatusHandler::GetStatus() const {
   const seal::SealState seal = unsealer_.state();
@@ -37,13 +46,19 @@ v1::Status StatusHandler::GetStatus() const {
   const absl::Status health = replica.health();
   status.set_serving(health.ok());
   // The exact fault may name paths; the log has it.
-  if (!health.ok()) status.set_problem(RefusalName(RefusalOf(health)));
+  if (!health.ok()) {
+    status.set_problem(RefusalName(RefusalOf(health)));
+  } else if (!KeepsEvidence(**instance)) {
+    status.set_serving(false);
+    status.set_problem("evidence archive failed: releases are refused");
+  }
   return status;
 }
 
 bool StatusHandler::Serving() const {
   const auto instance = holder_.Get();
-  return instance.ok() && (*instance)->replica->health().ok();
+  return instance.ok() && (*instance)->replica->health().ok() &&
+         KeepsEvidence(**instance);
 }
 
 }  // namespace kms::server

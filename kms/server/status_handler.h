@@ -25,8 +25,8 @@ class StatusHandler {
 
   v1::Status GetStatus() const;
 
-  // Unsealed, and its replica can order commands: what the health service
-  // shows, and `serving` above.
+  // Unsealed, its replica can order commands, and Evidence is kept: what the
+  // health service shows, and `serving` above.
   bool Serving() const;
 
  private:

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "kms/base/byte_reader.h"
 #include "kms/base/byte_writer.h"
+#include "kms/base/refusal.h"
 #include "kms/base/status.h"
 
 namespace kms::storage {
@@ -29,10 +30,24 @@ std::string Aad(BytesView digest) {
 
 }  // namespace
 
+absl::Status EvidenceArchive::health() const {
+  if (engine_ == nullptr) {
+    return absl::UnavailableError("evidence archive: could not be opened");
+  }
+  // Writes nothing, but asks the engine whether it still would.
+  return engine_->Write(WriteBatch(), Sync::kNo);
+}
+
 absl::Status EvidenceArchive::Put(BytesView digest, BytesView evidence,
                                   absl::Time now) {
   if (digest.size() != kDigestBytes) {
     return absl::InvalidArgumentError("evidence archive: digest not 32 bytes");
+  }
+  KMS_RETURN_IF_ERROR(health());
+  KMS_ASSIGN_OR_RETURN(const uint64_t free, engine_->FreeBytes());
+  if (free < kArchiveFreeBytesMin) {
+    return Refuse(v1::LIMIT_REACHED,
+                  "evidence archive: its disk is almost full");
   }
   const uint64_t expires_us =
       static_cast<uint64_t>(absl::ToUnixMicros(now + retention_));
@@ -45,12 +60,13 @@ absl::Status EvidenceArchive::Put(BytesView digest, BytesView evidence,
   WriteBatch batch;
   batch.Put(EvidenceKey(digest), sealed);
   batch.Put(ExpiryKey(expires_us, digest), absl::string_view("\0", 1));
-  return engine_.Write(batch, Sync::kNo);
+  return engine_->Write(batch, Sync::kNo);
 }
 
 absl::StatusOr<std::string> EvidenceArchive::Get(BytesView digest) const {
+  KMS_RETURN_IF_ERROR(health());
   KMS_ASSIGN_OR_RETURN(const std::optional<std::string> sealed,
-                       engine_.Get(EvidenceKey(digest)));
+                       engine_->Get(EvidenceKey(digest)));
   if (!sealed.has_value()) {
     return absl::NotFoundError("evidence archive: no such digest here");
   }
@@ -61,10 +77,11 @@ absl::StatusOr<std::string> EvidenceArchive::Get(BytesView digest) const {
 }
 
 absl::StatusOr<size_t> EvidenceArchive::Prune(absl::Time now, size_t limit) {
+  KMS_RETURN_IF_ERROR(health());
   const std::string end =
       ExpiryKey(static_cast<uint64_t>(absl::ToUnixMicros(now)), {});
   std::vector<std::string> expired;
-  KMS_RETURN_IF_ERROR(engine_.Scan(
+  KMS_RETURN_IF_ERROR(engine_->Scan(
       "x", "", limit, [&](absl::string_view key, absl::string_view) {
         if (key >= absl::string_view(end)) return false;
         expired.emplace_back(key);
@@ -80,7 +97,7 @@ absl::StatusOr<size_t> EvidenceArchive::Prune(absl::Time now, size_t limit) {
     KMS_RETURN_IF_ERROR(reader.Finish("evidence archive: expiry row"));
     // The same Evidence shown again later expires later: its row stays.
     KMS_ASSIGN_OR_RETURN(const std::optional<std::string> sealed,
-                         engine_.Get(EvidenceKey(digest)));
+                         engine_->Get(EvidenceKey(digest)));
     if (!sealed.has_value()) continue;
     const absl::StatusOr<std::string> row = envelope_->Open(
         KeyKind::kStorage, AsBytes(*sealed), AsBytes(Aad(digest)));
@@ -92,7 +109,7 @@ absl::StatusOr<size_t> EvidenceArchive::Prune(absl::Time now, size_t limit) {
     }
   }
   if (!batch.empty()) {
-    KMS_RETURN_IF_ERROR(engine_.Write(batch, Sync::kNo));
+    KMS_RETURN_IF_ERROR(engine_->Write(batch, Sync::kNo));
   }
   return expired.size();
 }

@@ -6,11 +6,14 @@
 // row    := "e" digest[32]               -> envelope of: expires, evidence
 //         | "x" expires[8] digest[32]    -> one zero byte
 // expires := uint64be                    ; microseconds since 1970 UTC
+// Its engine is its own: when that fails, Put refuses and everything else of
+// the instance goes on.
 // Thread-safe.
 #ifndef STORAGE_ARCHIVE_EVIDENCE_ARCHIVE_H_
 #define STORAGE_ARCHIVE_EVIDENCE_ARCHIVE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -23,10 +26,15 @@
 
 namespace kms::storage {
 
+// Put refuses while less than this is free: twice what the local log wants, so
+// that a flood of Evidence never takes the room of what holds keys.
+inline constexpr uint64_t kArchiveFreeBytesMin = uint64_t{128} << 20;
+
 class EvidenceArchive {
  public:
-  // Keeps each piece for `retention`. `engine` outlives the archive.
-  EvidenceArchive(Engine& engine, std::shared_ptr<const Envelope> envelope,
+  // Keeps each piece for `retention`. `engine` outlives the archive; null
+  // where it could not be opened.
+  EvidenceArchive(Engine* engine, std::shared_ptr<const Envelope> envelope,
                   absl::Duration retention)
       : engine_(engine),
         envelope_(std::move(envelope)),
@@ -34,7 +42,7 @@ class EvidenceArchive {
 
   // Keeps `evidence` under `digest` (32 bytes, its SHA-256). Not synced: a
   // crash may lose the last seconds of Evidence, never a release.
-  // kUnavailable: the engine has failed.
+  // kUnavailable: the engine has failed. LIMIT_REACHED: the disk is full.
   absl::Status Put(BytesView digest, BytesView evidence, absl::Time now);
 
   // kNotFound: never seen here, or pruned. kDataLoss: it does not open.
@@ -44,8 +52,12 @@ class EvidenceArchive {
   // that do not open any more; returns how many.
   absl::StatusOr<size_t> Prune(absl::Time now, size_t limit);
 
+  // kUnavailable: nothing can be kept any more, until the instance is opened
+  // again.
+  absl::Status health() const;
+
  private:
-  Engine& engine_;
+  Engine* const engine_;
   const std::shared_ptr<const Envelope> envelope_;
   const absl::Duration retention_;
 };

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "kms/base/refusal.h"
 #include "kms/crypto/digest.h"
 #include "storage/engine/memory_engine.h"
 
@@ -18,7 +19,7 @@ class EvidenceArchiveTest : public testing::Test {
   EvidenceArchiveTest()
       : envelope_(*Envelope::Create(
             std::make_shared<const Keyring>(*Keyring::Generate()))),
-        archive_(engine_, envelope_, absl::Hours(1)) {}
+        archive_(&engine_, envelope_, absl::Hours(1)) {}
 
   MemoryEngine engine_;
   std::shared_ptr<const Envelope> envelope_;
@@ -84,6 +85,25 @@ TEST_F(EvidenceArchiveTest, NoticesEvidenceMovedToAnotherDigest) {
   ASSERT_TRUE(engine_.Write(batch, Sync::kNo).ok());
   EXPECT_EQ(archive_.Get(AsBytes(other)).status().code(),
             absl::StatusCode::kDataLoss);
+}
+
+TEST_F(EvidenceArchiveTest, RefusesWhereNothingCanBeKept) {
+  EXPECT_TRUE(archive_.health().ok());
+  engine_.SetFreeBytes(kArchiveFreeBytesMin - 1);
+  EXPECT_EQ(RefusalOf(archive_.Put(AsBytes(digest_), AsBytes("e"), now_)),
+            v1::LIMIT_REACHED);
+  EXPECT_TRUE(archive_.health().ok());  // Pruning makes room.
+  engine_.Fail();
+  EvidenceArchive unopened(nullptr, envelope_, absl::Hours(1));
+  for (EvidenceArchive* archive : {&archive_, &unopened}) {
+    EXPECT_EQ(archive->health().code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(archive->Put(AsBytes(digest_), AsBytes("e"), now_).code(),
+              absl::StatusCode::kUnavailable);
+    EXPECT_EQ(archive->Get(AsBytes(digest_)).status().code(),
+              absl::StatusCode::kUnavailable);
+    EXPECT_EQ(archive->Prune(now_, 1).status().code(),
+              absl::StatusCode::kUnavailable);
+  }
 }
 
 }  // namespace

@@ -31,6 +31,12 @@ inline constexpr absl::Duration kTickInterval = absl::Seconds(10);
 inline constexpr size_t kReadBytesMax = size_t{4} << 20;
 inline constexpr absl::Duration kReadWait = absl::Seconds(5);
 
+// A tick reads the stored state for about this long: two percent of a core,
+// some thousand rows a second. A pass over ten million takes hours, during
+// which the rows it saw at its beginning stay on the disk.
+inline constexpr absl::Duration kScrubSlice = absl::Milliseconds(20);
+inline constexpr size_t kScrubStepRows = 64;
+
 // How much log is kept, whoever lags: an instance that was away for longer
 // copies a snapshot (architecture.md, "Trim").
 inline constexpr uint64_t kLogBytesKept = uint64_t{256} << 20;

@@ -19,6 +19,7 @@
 #include "storage/replica/log_keeper.h"
 #include "storage/state/batch_codec.h"
 #include "storage/state/limits.h"
+#include "storage/state/scrubber.h"
 #include "storage/state/state_machine.h"
 
 namespace kms::storage {
@@ -82,6 +83,9 @@ class Replica::Impl {
   std::shared_ptr<const StateView> View() const { return machine_->View(); }
 
  private:
+  absl::Status Compact(absl::Duration now);
+  absl::Status Scrub(absl::Duration now);
+
   // --- Before the threads. ---
   absl::Status ApplyThrough(LogPosition position, absl::Time deadline,
                             std::optional<BatchResult>& last);
@@ -121,7 +125,9 @@ class Replica::Impl {
 
   const ReplicaOptions options_;
   const std::unique_ptr<StateMachine> machine_;  // Applied by one thread.
-  uint64_t incarnation_ = 0;  // Set before the threads start.
+  std::optional<Scrubber> scrubber_;  // A pass in progress. Of Tick's thread,
+  absl::Duration next_scrub_;         // as is the boot_time of the next one.
+  uint64_t incarnation_ = 0;          // Set before the threads start.
   std::thread proposer_;
   std::thread applier_;
 
@@ -315,7 +321,6 @@ absl::StatusOr<Applied> Replica::Impl::Propose(ApprovedCommand command,
 }
 
 absl::Status Replica::Impl::Tick() {
-  LogPosition flush;
   const absl::Duration now = options_.boot_time();
   {
     absl::MutexLock lock(&mutex_);
@@ -323,6 +328,39 @@ absl::Status Replica::Impl::Tick() {
     if (now - last_batch_at_ >= kTickInterval && in_flight_.empty()) {
       tick_wanted_ = true;
     }
+  }
+  const absl::Status scrubbed = Scrub(now);
+  if (!scrubbed.ok()) {
+    Fatal(scrubbed);
+    return scrubbed;
+  }
+  return Compact(now);
+}
+
+// A slice of a pass. The view that a pass reads goes with the replica, so no
+// pass outlives what it stands on.
+absl::Status Replica::Impl::Scrub(absl::Duration now) {
+  if (!scrubber_.has_value()) {
+    if (now < next_scrub_) return absl::OkStatus();
+    KMS_ASSIGN_OR_RETURN(
+        Scrubber scrubber,
+        Scrubber::Create(machine_->View(), *options_.envelope));
+    scrubber_.emplace(std::move(scrubber));
+    next_scrub_ = now + options_.scrub_interval;
+  }
+  bool done = false;
+  do {
+    KMS_ASSIGN_OR_RETURN(done, scrubber_->Step(kScrubStepRows));
+  } while (!done && options_.boot_time() - now < kScrubSlice);
+  if (done) scrubber_.reset();
+  return absl::OkStatus();
+}
+
+// Makes the state durable and trims the log, when due.
+absl::Status Replica::Impl::Compact(absl::Duration now) {
+  LogPosition flush;
+  {
+    absl::MutexLock lock(&mutex_);
     // What the view shows is written; a flush that begins now covers it.
     if (keeper_.FlushDue(now)) flush = machine_->View()->position();
   }

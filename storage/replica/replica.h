@@ -56,6 +56,9 @@ struct ReplicaOptions {
   // must not call the replica.
   std::function<void(const absl::Status&)> on_fatal;
 
+  // A pass over the whole state begins at most this often; the first at once.
+  absl::Duration scrub_interval = absl::Hours(24);
+
   // Between tries of an append or read whose outcome is unknown.
   absl::Duration retry_delay = absl::Milliseconds(50);
 };
@@ -135,7 +138,8 @@ class Replica {
 
   // To be called about once a second, from one thread: states the clock with
   // an empty batch if this instance proposed nothing for 10 s; makes the state
-  // durable and trims the log when that is due (which may take a while).
+  // durable and trims the log when that is due (which may take a while); reads
+  // a slice of the stored state, whose damage is fatal (scrubber.h).
   // The fatal status, once there is one; kUnavailable: the log is out of
   // reach.
   absl::Status Tick();

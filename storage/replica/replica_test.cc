@@ -18,6 +18,7 @@
 #include "storage/log/simulated/simulated_log.h"
 #include "storage/replica/limits.h"
 #include "storage/state/limits.h"
+#include "storage/state/row_key.h"
 #include "storage/state/state_fixture.h"
 #include "storage/state/state_machine.h"
 
@@ -603,6 +604,66 @@ TEST_F(ReplicaTest, AFailedDiskStopsServingWithItsStatus) {
   EXPECT_EQ(WaitForFatal(first_).code(), absl::StatusCode::kUnavailable);
   EXPECT_FALSE(first_.replica->health().ok());
   EXPECT_FALSE(first_.replica->Tick().ok());
+}
+
+// A disk that changes what it was given, while nobody reads that row.
+TEST_F(ReplicaTest, TickFindsAStoredRowThatChangedAndStopsServing) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  ASSERT_EQ(Do(first_, fixture_.PutPolicy("p")), kDone);
+  ASSERT_EQ(first_.replica->Tick(), absl::OkStatus());  // A whole pass.
+  std::string leaf;
+  std::string stored;
+  ASSERT_TRUE(first_.engine
+                  .Scan(FamilyPrefix(Family::kLeaf), "", 1,
+                        [&](absl::string_view key, absl::string_view value) {
+                          leaf = std::string(key);
+                          stored = std::string(value);
+                          return true;
+                        })
+                  .ok());
+  stored.back() = static_cast<char>(stored.back() ^ 1);
+  WriteBatch damage;
+  damage.Put(leaf, stored);
+  ASSERT_TRUE(first_.engine.Write(damage, Sync::kYes).ok());
+  ASSERT_EQ(Do(first_, fixture_.PutPolicy("r")), kDone);  // A view that has it.
+
+  // Not before the next pass, then at once.
+  ASSERT_EQ(first_.replica->Tick(), absl::OkStatus());
+  boot_seconds_ += 24 * 3600;
+  EXPECT_EQ(RefusalOf(first_.replica->Tick()), v1::DATA_LOSS);
+  EXPECT_EQ(RefusalOf(WaitForFatal(first_)), v1::DATA_LOSS);
+  EXPECT_EQ(RefusalOf(first_.replica->health()), v1::DATA_LOSS);
+  EXPECT_EQ(
+      RefusalOf(
+          first_.replica->Propose(fixture_.PutPolicy("q"), Soon()).status()),
+      v1::DATA_LOSS);
+}
+
+TEST_F(ReplicaTest, StopAnswersACallThatWaitsForALogOutOfReach) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  {
+    absl::MutexLock lock(&service_.mutex);
+    service_.log.SetPartitioned(first_.log->peer(), true);
+  }
+  absl::Status in_flight;
+  std::thread caller([&] {
+    in_flight =
+        first_.replica
+            ->Propose(fixture_.PutPolicy("p"), absl::Now() + absl::Minutes(10))
+            .status();
+  });
+  // The second is not ordered while the first is in flight.
+  while (RefusalOf(first_.replica
+                       ->Propose(fixture_.PutPolicy("q"),
+                                 absl::Now() + absl::Milliseconds(20))
+                       .status()) != v1::LOG_UNAVAILABLE) {
+  }
+  first_.replica->Stop(absl::InfinitePast());
+  caller.join();
+  // Whether it is done is not known, or it never was ordered.
+  EXPECT_TRUE(absl::IsDeadlineExceeded(in_flight) ||
+              RefusalOf(in_flight) == v1::LOG_UNAVAILABLE)
+      << in_flight;
 }
 
 TEST_F(ReplicaTest, AnUnreachableLogIsADeadlineNotALostCommand) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "kms/base/refusal.h"
 #include "kms/base/secret_access.h"
 #include "proto/kms/v1/audit.grpc.pb.h"
@@ -512,9 +513,12 @@ TEST_F(ReleaseTest, RefusesOversizeRequests) {
 
 TEST_F(ReleaseTest, EndsGracefullyOnSigterm) {
   ASSERT_TRUE(workload_->Release("weights").ok());
+  const absl::Time began = absl::Now();
   const auto exit_code = kmsd_->Terminate();
   ASSERT_TRUE(exit_code.ok()) << exit_code.status();
   EXPECT_EQ(*exit_code, 0);
+  // Idle clients with open connections hold nobody up.
+  EXPECT_LT(absl::Now() - began, absl::Seconds(4));
   ASSERT_TRUE(kmsd_->Start().ok());
   ASSERT_TRUE(kmsd_->AwaitServing().ok());
   EXPECT_TRUE(workload_->Release("weights").ok());

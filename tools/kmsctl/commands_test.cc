@@ -186,6 +186,19 @@ TEST_F(CommandsTest, InitShowsEachShareOnce) {
   EXPECT_EQ(nlohmann::json::parse(out_)["shares"].size(), 5u);
 }
 
+TEST_F(CommandsTest, InitOfADevelopmentSealAsksForNoSharesAndSaysSo) {
+  service_.status.kind = "development";
+  EXPECT_EQ(Run({"init"}), 0);
+  EXPECT_THAT(err_, HasSubstr("DEVELOPMENT SEAL: there are no shares."));
+  EXPECT_THAT(out_, Not(HasSubstr("share")));
+  EXPECT_EQ(Run({"init", "-o", "json"}), 0);
+  EXPECT_THAT(err_, HasSubstr("DEVELOPMENT SEAL"));
+  EXPECT_TRUE(nlohmann::json::accept(out_));
+  // What was asked for is sent, for the server to judge.
+  EXPECT_EQ(Run({"init", "--shares", "3"}), 0);
+  EXPECT_THAT(out_, HasSubstr("share-text-3"));
+}
+
 TEST_F(CommandsTest, UnsealsWithAFileWithoutItsWhiteSpace) {
   EXPECT_EQ(Run({"unseal", "--share-file", File("share", " the-share \n")}), 0);
   EXPECT_EQ(service_.seals.shares, std::vector<std::string>{"the-share"});

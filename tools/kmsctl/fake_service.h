@@ -89,6 +89,17 @@ class FakeSeals : public v1::SealService::Service {
   int resets = 0;
 };
 
+class FakeStatus : public v1::StatusService::Service {
+ public:
+  grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
+                         v1::Status* response) override {
+    response->mutable_seal()->set_kind(kind);
+    return grpc::Status::OK;
+  }
+
+  std::string kind = "shamir";
+};
+
 class FakeAudits : public v1::AuditService::Service {
  public:
   grpc::Status GetCheckpoint(grpc::ServerContext*,
@@ -120,6 +131,7 @@ class FakeAudits : public v1::AuditService::Service {
 struct FakeService {
   FakeKeys keys;
   FakeSeals seals;
+  FakeStatus status;
   FakeAudits audits;
   int port = 0;
   std::unique_ptr<grpc::Server> server = Start();
@@ -136,6 +148,7 @@ struct FakeService {
                              &port);
     builder.RegisterService(&keys);
     builder.RegisterService(&seals);
+    builder.RegisterService(&status);
     builder.RegisterService(&audits);
     return builder.BuildAndStart();
   }

@@ -2,7 +2,10 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <ostream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -20,23 +23,61 @@ using Seals = v1::SealService::StubInterface;
 // UnsealRequest.share's bound.
 constexpr size_t kShareBytesMax = 512;
 
+constexpr uint32_t kSharesDefault = 5;
+constexpr uint32_t kThresholdDefault = 3;
+
+absl::StatusOr<v1::Status> GetStatus(Context& context) {
+  return context.CallOne<v1::StatusService, v1::Status>(
+      &v1::StatusService::StubInterface::GetStatus, v1::GetStatusRequest());
+}
+
 void WipeShares(v1::InitResponse& response) {
   for (std::string& share : *response.mutable_shares()) Wipe(share);
 }
 
-absl::Status Init(Context& context, const v1::InitRequest& request) {
+void ShowShares(const v1::InitRequest& request,
+                const v1::InitResponse& response, std::ostream& out) {
+  out << "Give each share to one custodian; they are shown only now. "
+      << request.threshold() << " of them unseal.\n";
+  for (int i = 0; i < response.shares_size(); ++i) {
+    out << "share " << i + 1 << ": " << response.shares(i) << "\n";
+  }
+}
+
+struct InitOptions {
+  std::optional<uint32_t> shares;
+  std::optional<uint32_t> threshold;
+};
+
+// What was asked for; where nothing was, what the server's seal takes.
+absl::StatusOr<v1::InitRequest> InitRequestOf(Context& context,
+                                              const InitOptions& options) {
+  v1::InitRequest request;
+  if (!options.shares.has_value() && !options.threshold.has_value()) {
+    KMS_ASSIGN_OR_RETURN(const v1::Status status, GetStatus(context));
+    if (status.seal().kind() == "development") return request;
+  }
+  request.set_shares(options.shares.value_or(kSharesDefault));
+  request.set_threshold(options.threshold.value_or(kThresholdDefault));
+  return request;
+}
+
+absl::Status Init(Context& context, const InitOptions& options) {
+  KMS_ASSIGN_OR_RETURN(const v1::InitRequest request,
+                       InitRequestOf(context, options));
   KMS_ASSIGN_OR_RETURN(v1::InitResponse response,
                        (context.CallOne<v1::SealService, v1::InitResponse>(
                            &Seals::Init, request)));
+  if (response.shares().empty()) {
+    context.err() << "DEVELOPMENT SEAL: there are no shares. The root key lies "
+                     "in the server's key_file; whoever copies it has every "
+                     "key.\n";
+  }
   if (context.json()) {
     context.Print(response);
   } else {
     std::ostream& out = context.out();
-    out << "Give each share to one custodian; they are shown only now. "
-        << request.threshold() << " of them unseal.\n";
-    for (int i = 0; i < response.shares_size(); ++i) {
-      out << "share " << i + 1 << ": " << response.shares(i) << "\n";
-    }
+    if (!response.shares().empty()) ShowShares(request, response, out);
     out << "\nPin these in agents and for audits:\n"
         << "cluster id: " << Hex(response.cluster_id()) << "\n"
         << "identity key: " << Hex(response.identity_public_key()) << "\n"
@@ -81,10 +122,7 @@ absl::Status Change(Context& context, Method method) {
 }
 
 absl::Status ShowStatus(Context& context) {
-  KMS_ASSIGN_OR_RETURN(const v1::Status status,
-                       (context.CallOne<v1::StatusService, v1::Status>(
-                           &v1::StatusService::StubInterface::GetStatus,
-                           v1::GetStatusRequest())));
+  KMS_ASSIGN_OR_RETURN(const v1::Status status, GetStatus(context));
   context.Print(status);
   return absl::OkStatus();
 }
@@ -94,16 +132,12 @@ absl::Status ShowStatus(Context& context) {
 void AddSealCommands(CLI::App& app, Context& context) {
   CLI::App* init = app.add_subcommand(
       "init", "Make the root key, its shares and the cluster, once");
-  auto request = std::make_shared<v1::InitRequest>();
-  request->set_shares(5);
-  request->set_threshold(3);
-  init->add_option_function<uint32_t>(
-      "--shares", [request](uint32_t n) { request->set_shares(n); },
-      "how many; 5 unless given");
-  init->add_option_function<uint32_t>(
-      "--threshold", [request](uint32_t n) { request->set_threshold(n); },
-      "how many unseal; 3 unless given");
-  context.OnRun(*init, [&context, request] { return Init(context, *request); });
+  auto counts = std::make_shared<InitOptions>();
+  init->add_option("--shares", counts->shares,
+                   "how many; 5 unless given, none for a development seal");
+  init->add_option("--threshold", counts->threshold,
+                   "how many unseal; 3 unless given");
+  context.OnRun(*init, [&context, counts] { return Init(context, *counts); });
 
   struct UnsealOptions {
     std::string file;

@@ -159,7 +159,7 @@ TEST_F(LocalFaultTest, FailedSyncStopsAllAcknowledgement) {
   EXPECT_EQ(fatal_calls_, 1);
   // The disk says yes again.
   for (const uint64_t sequence : {2, 3}) {
-    EXPECT_EQ(Append(sequence).status().code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(Append(sequence).status().code(), absl::StatusCode::kInternal);
   }
   EXPECT_EQ(*log_->Tail(), (LogPosition{kEpoch, 1}));
   Close();

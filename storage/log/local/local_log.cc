@@ -181,10 +181,16 @@ absl::StatusOr<LogPosition> LocalLog::Append(const BatchId& id,
   const std::string id_key = absl::StrCat(kIdPrefix, encoded_id);
 
   absl::MutexLock append_lock(&append_mutex_);
-  if (failed_) return absl::UnavailableError("local log: failed before");
-  KMS_ASSIGN_OR_RETURN(const std::optional<uint64_t> known,
-                       GetIndex(*engine_, id_key));
-  if (known.has_value()) return LogPosition{epoch_, *known};
+  // Not kUnavailable, after which a proposer would try for ever.
+  if (failed_) {
+    return absl::InternalError("local log: its disk failed; open it again");
+  }
+  const auto known = GetIndex(*engine_, id_key);
+  if (!known.ok()) {
+    failed_ = true;  // An engine that failed once has failed for good.
+    return known.status();
+  }
+  if (known->has_value()) return LogPosition{epoch_, **known};
   KMS_RETURN_IF_ERROR(CheckRoom());
 
   const LogPosition position = {epoch_, bounds().tail.index + 1};

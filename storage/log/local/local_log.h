@@ -62,6 +62,8 @@ class LocalLog : public SharedLog {
   static absl::StatusOr<std::unique_ptr<LocalLog>> Open(
       Engine* engine, const LocalLogOptions& options);
 
+  // kInternal, besides SharedLog's: an append before this one failed, and no
+  // more will be until the log is opened again.
   absl::StatusOr<LogPosition> Append(const BatchId& id,
                                      BytesView sealed_batch) override;
   absl::StatusOr<std::vector<LogEntry>> Read(LogPosition after,

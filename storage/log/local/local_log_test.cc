@@ -225,6 +225,8 @@ TEST_F(LocalLogTest, NothingIsAcknowledgedOnceTheEngineFailed) {
   AppendMany(1);
   engine_.Fail();
   EXPECT_EQ(Append(2).status().code(), absl::StatusCode::kUnavailable);
+  // A proposer that tries again learns that it is in vain.
+  EXPECT_EQ(Append(2).status().code(), absl::StatusCode::kInternal);
   EXPECT_EQ(*log_->Tail(), (LogPosition{kEpoch, 1}));
 }
 

@@ -1,8 +1,8 @@
-#include "kms/release/rate_limiter.h"
+#include "kms/base/rate_limiter.h"
 
 #include <algorithm>
 
-namespace kms::release {
+namespace kms {
 
 double RateLimiter::TokensAt(const Bucket& bucket, absl::Time now) const {
   // A clock that went back adds nothing, and takes nothing away.
@@ -35,4 +35,4 @@ void RateLimiter::DropFullBuckets(absl::Time now) {
   });
 }
 
-}  // namespace kms::release
+}  // namespace kms

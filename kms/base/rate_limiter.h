@@ -2,8 +2,8 @@
 // signatures, and how often one key's refusals may enter the log.
 // Thread-safe. Bounded: beyond kBucketsMax names the fullest buckets, which
 // remember nothing that matters, are forgotten first.
-#ifndef KMS_RELEASE_RATE_LIMITER_H_
-#define KMS_RELEASE_RATE_LIMITER_H_
+#ifndef KMS_BASE_RATE_LIMITER_H_
+#define KMS_BASE_RATE_LIMITER_H_
 
 #include <cstddef>
 #include <string>
@@ -14,7 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
-namespace kms::release {
+namespace kms {
 
 class RateLimiter {
  public:
@@ -41,6 +41,6 @@ class RateLimiter {
   absl::flat_hash_map<std::string, Bucket> buckets_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace kms::release
+}  // namespace kms
 
-#endif  // KMS_RELEASE_RATE_LIMITER_H_
+#endif  // KMS_BASE_RATE_LIMITER_H_

@@ -1,10 +1,10 @@
-#include "kms/release/rate_limiter.h"
+#include "kms/base/rate_limiter.h"
 
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
 
-namespace kms::release {
+namespace kms {
 namespace {
 
 const absl::Time kStart = absl::FromUnixSeconds(1700000000);
@@ -43,4 +43,4 @@ TEST(RateLimiter, StaysBoundedAndRemembersWhoIsSpending) {
 }
 
 }  // namespace
-}  // namespace kms::release
+}  // namespace kms
