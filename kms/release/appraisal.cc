@@ -57,7 +57,8 @@ absl::StatusOr<std::shared_ptr<const Appraiser::Inputs>> Appraiser::InputsOf(
     const Instance& instance, const storage::StateView& view) {
   {
     absl::MutexLock lock(&mutex_);
-    if (inputs_ != nullptr &&
+    if (inputs_ != nullptr && inputs_->cluster_id == instance.cluster_id &&
+        inputs_->epoch == view.position().epoch &&
         inputs_->generation == view.appraisal_generation()) {
       return inputs_;
     }
@@ -67,7 +68,8 @@ absl::StatusOr<std::shared_ptr<const Appraiser::Inputs>> Appraiser::InputsOf(
       admin::EffectiveAnchors(view, instance.simulated_anchors));
   std::string digest = admin::CollateralDigest(anchors);
   auto inputs = std::make_shared<const Inputs>(Inputs{
-      view.appraisal_generation(), std::move(anchors), std::move(digest)});
+      instance.cluster_id, view.position().epoch, view.appraisal_generation(),
+      std::move(anchors), std::move(digest)});
   absl::MutexLock lock(&mutex_);
   inputs_ = inputs;
   return inputs;
@@ -81,6 +83,13 @@ absl::StatusOr<Judgement> Appraiser::Judge(const Instance& instance,
   if (!bundle.ParseFromArray(session.evidence.data(),
                              static_cast<int>(session.evidence.size()))) {
     return Refuse(v1::EVIDENCE_MALFORMED, "evidence: bundle does not parse");
+  }
+  // What is archived and digested is what was judged: no fields that we do not
+  // know, and none that a later copy of itself replaced.
+  bundle.DiscardUnknownFields();
+  if (bundle.ByteSizeLong() != session.evidence.size()) {
+    return Refuse(v1::EVIDENCE_MALFORMED,
+                  "evidence: bundle has unknown or repeated fields");
   }
   KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Inputs> inputs,
                        InputsOf(instance, view));

@@ -78,8 +78,11 @@ class Appraiser {
 
  private:
   // What appraisal reads besides the policy: the same for every request of one
-  // appraisal generation, so it is made once for each.
+  // appraisal generation, so it is made once for each. A restored state may
+  // count the same generation again, in another epoch.
   struct Inputs {
+    std::string cluster_id;
+    uint64_t epoch;
     uint64_t generation;
     policy::TrustAnchors anchors;
     std::string digest;

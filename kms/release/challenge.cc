@@ -14,7 +14,7 @@ namespace {
 constexpr uint8_t kFormat = 1;
 constexpr size_t kRandomBytes = 32;
 constexpr size_t kMacBytes = 32;
-static_assert(kChallengeBytes == 1 + 4 + 8 + kRandomBytes + kMacBytes);
+static_assert(kChallengeBytes == 1 + 4 + 8 + 8 + kRandomBytes + kMacBytes);
 
 absl::Status Invalid(absl::string_view what) {
   return Refuse(v1::CHALLENGE_INVALID, absl::StrCat("challenge: ", what));
@@ -44,12 +44,14 @@ absl::StatusOr<std::string> ChallengeKeeper::Mac(uint32_t key_version,
 
 absl::StatusOr<Challenge> ChallengeKeeper::Issue(absl::Time now) const {
   const uint32_t version = keyring_->primary(storage::KeyKind::kChallenge);
-  std::string bytes = ByteWriter()
-                          .U8(kFormat)
-                          .U32Be(version)
-                          .U64Be(static_cast<uint64_t>(absl::ToUnixMicros(now)))
-                          .Bytes(crypto::RandomString(kRandomBytes))
-                          .Take();
+  std::string bytes =
+      ByteWriter()
+          .U8(kFormat)
+          .U32Be(version)
+          .U64Be(static_cast<uint64_t>(absl::ToUnixMicros(now)))
+          .U64Be(static_cast<uint64_t>(absl::ToUnixMicros(now + lifetime_)))
+          .Bytes(crypto::RandomString(kRandomBytes))
+          .Take();
   KMS_ASSIGN_OR_RETURN(const std::string mac, Mac(version, AsBytes(bytes)));
   return Challenge{absl::StrCat(bytes, mac), now + lifetime_};
 }
@@ -64,6 +66,7 @@ absl::StatusOr<absl::Time> ChallengeKeeper::Check(BytesView challenge,
   const uint8_t format = reader.U8();
   const uint32_t key_version = reader.U32Be();
   const uint64_t issued_us = reader.U64Be();
+  const uint64_t expires_us = reader.U64Be();
   reader.Bytes(kRandomBytes);
   const BytesView mac = reader.Bytes(kMacBytes);
   if (format != kFormat) return Invalid("unknown format");
@@ -81,7 +84,8 @@ absl::StatusOr<absl::Time> ChallengeKeeper::Check(BytesView challenge,
     return Refuse(v1::CHALLENGE_EXPIRED,
                   "challenge: issued in the future; check the clocks");
   }
-  const absl::Time expires = issued + lifetime_;
+  const absl::Time expires =
+      absl::FromUnixMicros(static_cast<int64_t>(expires_us));
   if (now >= expires) {
     return Refuse(v1::CHALLENGE_EXPIRED,
                   "challenge: expired; ask for a new one");

@@ -1,13 +1,18 @@
 // Challenges: the fresh bytes that Evidence must be made over. Stateless, so
 // any instance can check what another issued; single use is the log's affair.
 //
-// challenge := format:   uint8        // 1
-//              key:      uint32       // Challenge key version; big-endian.
-//              issued:   uint64       // Microseconds since 1970 UTC;
-//              big-endian. random:   uint8[32] mac:      uint8[32]    //
-//              HMAC-SHA256 under that challenge key.
+//   challenge = format key issued expires random mac
+//   format    = %x01
+//   key       = uint32be   ; challenge key version
+//   issued    = uint64be   ; microseconds since 1970 UTC
+//   expires   = uint64be
+//   random    = 32 bytes
+//   mac       = 32 bytes   ; HMAC-SHA256 under that challenge key
+//
 // The MAC covers domain, cluster id and epoch before the fields, so neither
-// another cluster nor the same one before a restore can have issued it.
+// another cluster nor the same one before a restore can have issued it. It
+// covers the expiry too: instances with other configurations agree on when a
+// challenge ends, and so on how long its use must be remembered.
 // Thread-safe: immutable.
 #ifndef KMS_RELEASE_CHALLENGE_H_
 #define KMS_RELEASE_CHALLENGE_H_
@@ -24,7 +29,7 @@
 
 namespace kms::release {
 
-inline constexpr size_t kChallengeBytes = 77;
+inline constexpr size_t kChallengeBytes = 85;
 
 // Clocks of instances may differ by this much; more is a challenge from the
 // future, and refused.

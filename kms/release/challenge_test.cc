@@ -69,6 +69,16 @@ TEST_F(ChallengeTest, RefusesEveryFlippedBitAndOtherLengths) {
   EXPECT_EQ(CheckCode(keeper_, "", kNow), v1::CHALLENGE_INVALID);
 }
 
+// Else one instance would forget a use while another still accepts it.
+TEST_F(ChallengeTest, ExpiresWhenItsIssuerSaid) {
+  const ChallengeKeeper patient(keyring_, AsBytes("0123456789abcdef"), 1,
+                                kLifetime * 2);
+  const Challenge challenge = *keeper_.Issue(kNow);
+  EXPECT_EQ(*patient.Check(AsBytes(challenge.bytes), kNow), challenge.expires);
+  EXPECT_EQ(CheckCode(patient, challenge.bytes, kNow + kLifetime),
+            v1::CHALLENGE_EXPIRED);
+}
+
 TEST_F(ChallengeTest, RefusesAnotherClusterAndAnotherEpoch) {
   const std::string challenge = keeper_.Issue(kNow)->bytes;
   const ChallengeKeeper cluster(keyring_, AsBytes("fedcba9876543210"), 1,

@@ -294,6 +294,8 @@ absl::Status Unsealer::OpenStores(Opened& next) const {
   engine.on_fatal = options_.on_fatal;
   engine.path = In(cluster, kLogName);
   KMS_ASSIGN_OR_RETURN(next.log_engine, storage::OpenRocksdbEngine(engine));
+  // Everything in the state is in the log too; the log itself is not forgiven.
+  engine.replayable = true;
   engine.path = In(cluster, kStateName);
   KMS_ASSIGN_OR_RETURN(next.state_engine, storage::OpenRocksdbEngine(engine));
   storage::LocalLogOptions log;
@@ -311,6 +313,7 @@ std::unique_ptr<storage::EvidenceArchive> Unsealer::OpenEvidence(
   storage::RocksdbOptions options;
   options.path = In(In(options_.data_dir, kClusterName), kEvidenceName);
   options.on_fatal = options_.on_evidence_lost;
+  options.replayable = true;  // Losing Evidence loses a second look, no key.
   auto engine = storage::OpenRocksdbEngine(options);
   if (engine.ok()) {
     next.evidence_engine = *std::move(engine);
