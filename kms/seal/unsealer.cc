@@ -102,7 +102,10 @@ struct Unsealer::Opened {
   std::unique_ptr<Instance> instance;
 };
 
-Unsealer::Unsealer(UnsealerOptions options) : options_(std::move(options)) {}
+Unsealer::Unsealer(UnsealerOptions options) : options_(std::move(options)) {
+  // Before init there is no seal file to say it: kmsctl init asks.
+  state_.kind = options_.kind;
+}
 
 absl::StatusOr<std::unique_ptr<Unsealer>> Unsealer::Open(
     UnsealerOptions options) {
