@@ -228,6 +228,7 @@ TEST_F(UnsealerTest, ADevelopmentSealOpensByItself) {
   std::string cluster_id;
   {
     const auto unsealer = Open();
+    EXPECT_EQ(unsealer->state().kind, SealKind::kDevelopment);
     EXPECT_EQ(RefusalOf(unsealer->Init(kAlice, 3, 2).status()),
               v1::REQUEST_MALFORMED);
     EXPECT_TRUE(Init(*unsealer, 0, 0).empty());
