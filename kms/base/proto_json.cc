@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kms/base/bytes.h"
@@ -78,6 +79,31 @@ Json Value(const Message& message, const FieldDescriptor& field, int index) {
 
 }  // namespace
 
+namespace {
+
+// A map as an object, in the order of its keys: numbers by size, not by
+// spelling.
+Json Map(const Message& message, const FieldDescriptor& field) {
+  const Reflection& reflection = *message.GetReflection();
+  const FieldDescriptor& key = *field.message_type()->map_key();
+  const FieldDescriptor& value = *field.message_type()->map_value();
+  std::vector<std::pair<Json, Json>> entries;
+  for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
+    const Message& entry = reflection.GetRepeatedMessage(message, &field, i);
+    entries.emplace_back(Value(entry, key, 0), Value(entry, value, 0));
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  Json json = Json::object();
+  for (auto& [name, content] : entries) {
+    json[name.is_string() ? name.get<std::string>() : name.dump()] =
+        std::move(content);
+  }
+  return json;
+}
+
+}  // namespace
+
 Json ProtoToJson(const Message& message) {
   const google::protobuf::Descriptor& descriptor = *message.GetDescriptor();
   const Reflection& reflection = *message.GetReflection();
@@ -91,7 +117,9 @@ Json ProtoToJson(const Message& message) {
             });
   Json json = Json::object();
   for (const FieldDescriptor* field : fields) {
-    if (field->is_repeated()) {
+    if (field->is_map()) {
+      json[field->name()] = Map(message, *field);
+    } else if (field->is_repeated()) {
       Json list = Json::array();
       for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
         list.push_back(Value(message, *field, i));

@@ -37,6 +37,9 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::CRL_EXPIRED:
     case v1::TCB_MISMATCH:
     case v1::CHIP_ID_MISMATCH:
+    case v1::TCB_REVOKED:
+    case v1::TCB_UNSUPPORTED:
+    case v1::MEASUREMENT_MISMATCH:
       return absl::StatusCode::kUnauthenticated;
     case v1::ADMINISTRATOR_REQUIRED:
     case v1::POLICY_DENIED:
@@ -44,6 +47,9 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::DEBUG_DENIED:
     case v1::ANCHOR_DENIED:
     case v1::EVIDENCE_REQUIRED:
+    case v1::TCB_STATUS_DENIED:
+    case v1::REFERENCE_VALUES_REQUIRED:
+    case v1::HARDWARE_DENIED:
     case v1::APPROVALS_MISSING:
       return absl::StatusCode::kPermissionDenied;
     case v1::RATE_LIMITED:

@@ -4,9 +4,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "kms/crypto/digest.h"
+#include "kms/release/transcript.h"
 #include "policy/document/appraise.h"
 #include "proto/kms/v1/evidence.pb.h"
 
@@ -37,6 +40,26 @@ absl::Status CheckVersionState(const ::storage::v1::KeyRecord& key,
   }
   return Refuse(v1::NOT_FOUND,
                 absl::StrCat("key version ", version, ": no such version"));
+}
+
+absl::Status CheckSessionBinding(const v1::Claims& claims,
+                                 const std::string& transcript_digest) {
+  const std::string gpu_nonce = GpuNonce(AsBytes(transcript_digest));
+  return policy::CheckBinding(claims, {.transcript = AsBytes(transcript_digest),
+                                       .gpu_nonce = AsBytes(gpu_nonce)});
+}
+
+// Claims have maps, whose order would otherwise be the process's own: an
+// auditor who repeats the appraisal must come to the same digest.
+std::string Canonical(const v1::Claims& claims) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  claims.ByteSizeLong();  // Caches the sizes.
+  claims.SerializeWithCachedSizes(&coded);
+  coded.Trim();
+  return bytes;
 }
 
 }  // namespace
@@ -98,13 +121,12 @@ absl::StatusOr<Judgement> Appraiser::Judge(const Instance& instance,
       policy::VerifyBundle(bundle, policy::VerifyInputs{
                                        .now = now,
                                        .anchors = inputs->anchors,
-                                       .chain_cache = &chains_,
+                                       .cache = &verified_,
                                    }));
-  KMS_RETURN_IF_ERROR(
-      policy::CheckBinding(claims, AsBytes(session.transcript_digest)));
+  KMS_RETURN_IF_ERROR(CheckSessionBinding(claims, session.transcript_digest));
 
   Judgement judgement;
-  judgement.claims_digest = crypto::Sha256(AsBytes(claims.SerializeAsString()));
+  judgement.claims_digest = crypto::Sha256(AsBytes(Canonical(claims)));
   judgement.collateral_digest = inputs->digest;
   judgement.appraisal_generation = inputs->generation;
   judgement.verdict = Decide(view, session, claims, now, judgement);

@@ -16,9 +16,9 @@
 #include "absl/time/time.h"
 #include "kms/admin/effective_anchors.h"
 #include "kms/admin/policy_cache.h"
-#include "kms/crypto/x509/chain_cache.h"
 #include "kms/instance/instance.h"
 #include "kms/release/limits.h"
+#include "policy/verifier/verified_cache.h"
 #include "policy/verifier/verifier.h"
 #include "proto/kms/v1/claims.pb.h"
 #include "proto/kms/v1/decision.pb.h"
@@ -94,7 +94,7 @@ class Appraiser {
                       const v1::Claims& claims, absl::Time now,
                       Judgement& judgement);
 
-  x509::ChainCache chains_{kChainsMax};
+  policy::VerifiedCache verified_{kVerifiedBytesMax};
   admin::PolicyCache policies_;
   absl::Mutex mutex_;
   std::shared_ptr<const Inputs> inputs_ ABSL_GUARDED_BY(mutex_);

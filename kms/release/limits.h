@@ -18,8 +18,9 @@ inline constexpr size_t kNameBytesMax = 128;
 // Judgements of one request before APPRAISAL_STALE goes to the client.
 inline constexpr int kAppraisalsMax = 3;
 
-// Verified vendor chains remembered, about 10 KiB each: a fleet's machines.
-inline constexpr size_t kChainsMax = 8192;
+// Verified chains and collateral remembered. A machine's chain takes about 15
+// KiB: some 8,000 machines.
+inline constexpr size_t kVerifiedBytesMax = size_t{128} << 20;
 
 // Rule ids in a refusal's leaf.
 inline constexpr int kFailedRulesMax = 32;

@@ -16,6 +16,12 @@ std::string TranscriptDigest(const Transcript& transcript) {
   return crypto::Sha512(AsBytes(fields.str()));
 }
 
+std::string GpuNonce(BytesView transcript_digest) {
+  ByteWriter fields;
+  fields.Field(kGpuDomain).Field(transcript_digest);
+  return crypto::Sha512(AsBytes(fields.str())).substr(0, 32);
+}
+
 std::string WrappedKeyAad(BytesView cluster_id, BytesView key_id,
                           uint32_t version, uint64_t log_index) {
   ByteWriter fields;

@@ -38,6 +38,12 @@ struct Transcript {
 // 64 bytes.
 std::string TranscriptDigest(const Transcript& transcript);
 
+// The nonce that each GPU of the same session signs, 32 bytes: the first half
+// of SHA-512(field("kms.v1 gpu") field(transcript digest)). A value of its
+// own, so that a GPU's Evidence serves no other purpose, and one that whoever
+// has the digest can derive.
+std::string GpuNonce(BytesView transcript_digest);
+
 // The associated data of a wrapped key: where in the log its release stands.
 // Opening it with another key's or another release's data fails.
 std::string WrappedKeyAad(BytesView cluster_id, BytesView key_id,

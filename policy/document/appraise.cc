@@ -11,15 +11,11 @@
 #include "policy/cel/limits.h"
 #include "policy/cel/program.h"
 #include "policy/cel/value.h"
+#include "policy/document/limits.h"
+#include "policy/verifier/anchors.h"
 
 namespace kms::policy {
 namespace {
-
-constexpr absl::string_view kBuiltInAnchors[] = {
-    "amd-ark-milan",
-    "amd-ark-genoa",
-    "amd-ark-turin",
-};
 
 // Enough for what most rules make; more comes from the heap.
 constexpr size_t kScratchBytes = 1024;
@@ -45,13 +41,17 @@ void CheckValidity(const PolicyTerms& terms, absl::Time now,
 
 // Pieces of Evidence of `type` that the Claims speak of.
 int64_t Count(const v1::Claims& claims, v1::EvidenceType type) {
+  if (type == v1::NVIDIA_GPU) return claims.gpus_size();
+  if (type == v1::TPM) return claims.tpm().type() == v1::TPM;
   return claims.has_cpu() && claims.cpu().type() == type;
 }
 
 void CheckEvidence(const CompiledPolicy& policy, const v1::Claims& claims,
                    v1::Decision& decision) {
-  if (!claims.has_cpu()) {
-    Deny(decision, v1::EVIDENCE_REQUIRED, "evidence: none of a CPU TEE");
+  // A GPU signs whatever its host asks: alone it speaks for no workload.
+  if (!claims.has_cpu() && !claims.has_tpm()) {
+    Deny(decision, v1::EVIDENCE_REQUIRED,
+         "evidence: none of a CPU TEE or a TPM");
   }
   for (const EvidenceRequirement& required : policy.evidence()) {
     const int64_t count = Count(claims, required.type);
@@ -64,23 +64,73 @@ void CheckEvidence(const CompiledPolicy& policy, const v1::Claims& claims,
   }
 }
 
-bool IsBuiltIn(absl::string_view anchor) {
-  return std::find(std::begin(kBuiltInAnchors), std::end(kBuiltInAnchors),
-                   anchor) != std::end(kBuiltInAnchors);
+bool IsBuiltIn(absl::string_view name) {
+  const std::vector<TrustAnchor>& built_in = TrustAnchors::BuiltIn();
+  return std::any_of(built_in.begin(), built_in.end(),
+                     [name](const TrustAnchor& anchor) {
+                       return absl::string_view(anchor.name) == name;
+                     });
 }
 
-void CheckAnchor(const CompiledPolicy& policy, const v1::CpuClaims& cpu,
-                 v1::Decision& decision) {
+void CheckAnchor(const CompiledPolicy& policy, const std::string& anchor,
+                 bool simulated, v1::Decision& decision) {
   const std::vector<std::string>& named = policy.anchors();
-  const bool allowed =
-      named.empty()
-          ? IsBuiltIn(cpu.anchor()) && !cpu.simulated()
-          : std::find(named.begin(), named.end(), cpu.anchor()) != named.end();
+  const bool allowed = named.empty() ? IsBuiltIn(anchor) && !simulated
+                                     : std::find(named.begin(), named.end(),
+                                                 anchor) != named.end();
   // A simulator cannot pass by having been configured under a vendor's name.
-  const bool posing = cpu.simulated() && IsBuiltIn(cpu.anchor());
+  const bool posing = simulated && IsBuiltIn(anchor);
   if (!allowed || posing) {
     Deny(decision, v1::ANCHOR_DENIED,
          "policy: evidence leads to a trust anchor that is not allowed");
+  }
+}
+
+// Of every part, whether the policy asked for it or not: rules may read it.
+void CheckAnchors(const CompiledPolicy& policy, const v1::Claims& claims,
+                  v1::Decision& decision) {
+  if (claims.has_cpu()) {
+    CheckAnchor(policy, claims.cpu().anchor(), claims.cpu().simulated(),
+                decision);
+  }
+  // Only where the CPU TEE vouches for its vTPM's key may there be no anchor.
+  const v1::TpmClaims& tpm = claims.tpm();
+  if (claims.has_tpm() && (tpm.type() == v1::TPM || !tpm.anchor().empty())) {
+    CheckAnchor(policy, tpm.anchor(), tpm.simulated(), decision);
+  }
+  for (const v1::GpuClaims& gpu : claims.gpus()) {
+    CheckAnchor(policy, gpu.anchor(), gpu.simulated(), decision);
+    if (!gpu.rim_anchor().empty()) {
+      CheckAnchor(policy, gpu.rim_anchor(), gpu.simulated(), decision);
+    }
+  }
+}
+
+// What is refused unless the document says otherwise.
+void CheckDefaults(const CompiledPolicy& policy, const v1::Claims& claims,
+                   v1::Decision& decision) {
+  const auto& gpus = claims.gpus();
+  const bool debug = claims.cpu().debug() ||
+                     std::any_of(gpus.begin(), gpus.end(),
+                                 [](const auto& gpu) { return gpu.debug(); });
+  if (debug && !policy.allow_debug()) {
+    Deny(decision, v1::DEBUG_DENIED,
+         "policy: the TEE is in debug mode, which is not allowed");
+  }
+  const std::string& status = claims.cpu().tcb_status();
+  const std::vector<std::string>& allowed = policy.allow_tcb_status();
+  if (!status.empty() && status != kTcbUpToDate &&
+      std::find(allowed.begin(), allowed.end(), status) == allowed.end()) {
+    Deny(decision, v1::TCB_STATUS_DENIED,
+         "policy: the platform's TCB status is not allowed");
+  }
+  const bool matched = std::all_of(
+      gpus.begin(), gpus.end(),
+      [](const v1::GpuClaims& gpu) { return gpu.measurements_match(); });
+  if (!matched && !policy.allow_unmatched_gpu()) {
+    Deny(decision, v1::REFERENCE_VALUES_REQUIRED,
+         "policy: a GPU's measurements were not compared with its vendor's "
+         "manifests");
   }
 }
 
@@ -155,19 +205,14 @@ void CheckRule(const CompiledPolicy& policy, const Rule& rule,
 
 }  // namespace
 
-absl::Span<const absl::string_view> BuiltInAnchors() { return kBuiltInAnchors; }
-
 v1::Decision Appraise(const CompiledPolicy& policy, const v1::Claims& claims,
                       const v1::RequestContext& request, absl::Time now) {
   v1::Decision decision;
   decision.set_policy(policy.name());
   CheckValidity(policy.terms(), now, decision);
   CheckEvidence(policy, claims, decision);
-  CheckAnchor(policy, claims.cpu(), decision);
-  if (claims.cpu().debug() && !policy.allow_debug()) {
-    Deny(decision, v1::DEBUG_DENIED,
-         "policy: the TEE is in debug mode, which is not allowed");
-  }
+  CheckAnchors(policy, claims, decision);
+  CheckDefaults(policy, claims, decision);
 
   // In the order of the environment that Compile made.
   absl::InlinedVector<cel::Value, 8> values = {cel::Value::OfMessage(claims),

@@ -5,24 +5,21 @@
 #ifndef POLICY_DOCUMENT_APPRAISE_H_
 #define POLICY_DOCUMENT_APPRAISE_H_
 
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "policy/document/policy.h"
 #include "proto/kms/v1/claims.pb.h"
 #include "proto/kms/v1/decision.pb.h"
 
 namespace kms::policy {
 
-// Trust anchors of vendors that the verifiers have built in: what a policy
-// without `anchors` allows.
-absl::Span<const absl::string_view> BuiltInAnchors();
-
 // The code is that of the first check to fail, in this order:
 //   POLICY_DENIED      `now` is outside the policy's validity
-//   EVIDENCE_REQUIRED  no CPU Claims, or not the exact count of a type
+//   EVIDENCE_REQUIRED  no CPU TEE and no TPM, or not the exact count of a type
 //   ANCHOR_DENIED      an anchor that the policy does not name
-//   DEBUG_DENIED       a debug TEE, and the policy does not allow it
+//   DEBUG_DENIED       a debug TEE or GPU, and the policy does not allow it
+//   TCB_STATUS_DENIED  a vendor's rating that the policy does not allow
+//   REFERENCE_VALUES_REQUIRED  a GPU that was compared with no manifest, and
+//                      the policy does not allow it
 //   POLICY_ERROR       a rule could not be evaluated
 //   POLICY_DENIED      a rule was false
 // All rules are evaluated even so, that the trace is complete. `policy_version`

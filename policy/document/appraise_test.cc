@@ -6,6 +6,8 @@
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kms/base/refusal.h"
+#include "policy/verifier/anchors.h"
 
 namespace kms::policy {
 namespace {
@@ -108,12 +110,12 @@ TEST_F(AppraiseTest, EmptyClaimsAreRefusedAndEachRuleSaysWhy) {
 }
 
 TEST_F(AppraiseTest, DefaultAnchorsAreVendorsAndNeverSimulated) {
-  for (const absl::string_view anchor : BuiltInAnchors()) {
-    claims_.mutable_cpu()->set_anchor(std::string(anchor));
+  for (const TrustAnchor& anchor : TrustAnchors::BuiltIn()) {
+    claims_.mutable_cpu()->set_anchor(anchor.name);
     claims_.mutable_cpu()->set_simulated(false);
-    EXPECT_TRUE(Run().allowed()) << anchor;
+    EXPECT_TRUE(Run().allowed()) << anchor.name;
     claims_.mutable_cpu()->set_simulated(true);
-    EXPECT_EQ(Run().code(), v1::ANCHOR_DENIED) << anchor;
+    EXPECT_EQ(Run().code(), v1::ANCHOR_DENIED) << anchor.name;
   }
   claims_.mutable_cpu()->set_simulated(false);
   for (const char* anchor : {"", "lab-root", "amd-ark-mila"}) {
@@ -144,6 +146,85 @@ TEST_F(AppraiseTest, DebugIsRefusedUnlessAllowed) {
   EXPECT_EQ(Run("name: p", "name: p\nallow_debug: false").code(),
             v1::DEBUG_DENIED);
   EXPECT_TRUE(Run("name: p", "name: p\nallow_debug: true").allowed());
+}
+
+TEST_F(AppraiseTest, OnlyAllowedTcbStatusesPass) {
+  claims_.mutable_cpu()->set_tcb_status("UpToDate");
+  EXPECT_TRUE(Run().allowed());
+  for (const char* status : {"OutOfDate", "SWHardeningNeeded", "uptodate",
+                             "Revoked", "a word of next year"}) {
+    claims_.mutable_cpu()->set_tcb_status(status);
+    EXPECT_EQ(Run().code(), v1::TCB_STATUS_DENIED) << status;
+  }
+  claims_.mutable_cpu()->set_tcb_status("SWHardeningNeeded");
+  EXPECT_TRUE(Run("name: p", "name: p\nallow_tcb_status: [SWHardeningNeeded]")
+                  .allowed());
+  EXPECT_EQ(Run("name: p", "name: p\nallow_tcb_status: [OutOfDate]").code(),
+            v1::TCB_STATUS_DENIED);
+  EXPECT_EQ(RefusalOf(Compile(absl::StrReplaceAll(
+                                  kPolicy, {{"name: p",
+                                             "name: p\nallow_tcb_status: "
+                                             "[Revoked]"}}))
+                          .status()),
+            v1::POLICY_INVALID);
+}
+
+TEST_F(AppraiseTest, EveryGpuIsJudgedWhetherAskedForOrNot) {
+  const auto add = [this] {
+    v1::GpuClaims& gpu = *claims_.add_gpus();
+    gpu.set_anchor("nvidia-device-identity-ca");
+    gpu.set_rim_anchor("nvidia-corim-signing-root-ca");
+    gpu.set_measurements_match(true);
+  };
+  add();
+  add();
+  EXPECT_TRUE(Run().allowed());
+  const char* two = "count: 1}\n  - {type: nvidia-gpu, count: 2}";
+  EXPECT_TRUE(Run("count: 1}", two).allowed());
+  claims_.mutable_gpus(1)->set_measurements_match(false);
+  EXPECT_EQ(Run().code(), v1::REFERENCE_VALUES_REQUIRED);
+  EXPECT_TRUE(Run("name: p", "name: p\nallow_unmatched_gpu: true").allowed());
+  claims_.mutable_gpus(1)->set_debug(true);
+  EXPECT_EQ(Run().code(), v1::DEBUG_DENIED);
+  claims_.mutable_gpus(1)->set_rim_anchor("lab-root");
+  EXPECT_EQ(Run().code(), v1::ANCHOR_DENIED);
+  claims_.mutable_gpus(1)->set_rim_anchor("");
+  claims_.mutable_gpus(1)->set_simulated(true);
+  EXPECT_EQ(Run().code(), v1::ANCHOR_DENIED);
+  claims_.mutable_gpus()->RemoveLast();
+  EXPECT_EQ(Run("count: 1}", two).code(), v1::EVIDENCE_REQUIRED);
+}
+
+TEST_F(AppraiseTest, ATpmCountsOnItsOwnAndMustHaveAnAnchor) {
+  claims_.clear_cpu();
+  v1::TpmClaims& tpm = *claims_.mutable_tpm();
+  tpm.set_type(v1::TPM);
+  tpm.set_anchor("google-ek-ak-ca-root");
+  (*tpm.mutable_pcrs())[4] = "\x01";
+  const auto run = [this](absl::string_view rule) {
+    const auto policy = Compile(
+        absl::StrCat("name: p\nevidence: [{type: tpm, count: 1}]\nrules:\n"
+                     "  - {id: r, message: m, expr: \"",
+                     rule, "\"}\nrelease: {lease: 1h}\n"));
+    EXPECT_TRUE(policy.ok()) << policy.status();
+    return Appraise(*policy, claims_, request_, now_).code();
+  };
+  EXPECT_EQ(run("claims.tpm.pcrs[4u] == b'\\x01'"),
+            v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_EQ(run("claims.tpm.pcrs[4u] == b'\\x02'"), v1::POLICY_DENIED);
+  EXPECT_EQ(run("claims.tpm.pcrs[5u] == b'\\x01'"), v1::POLICY_ERROR);
+  EXPECT_EQ(run("5u in claims.tpm.pcrs"), v1::POLICY_DENIED);
+  tpm.set_anchor("");
+  EXPECT_EQ(run("true"), v1::ANCHOR_DENIED);
+  tpm.set_type(v1::AZ_SNP_VTPM);  // Of which there is no CPU half: no TPM.
+  EXPECT_EQ(run("true"), v1::EVIDENCE_REQUIRED);
+}
+
+TEST_F(AppraiseTest, AGpuAloneSpeaksForNoWorkload) {
+  claims_.clear_cpu();
+  claims_.add_gpus()->set_anchor("nvidia-device-identity-ca");
+  EXPECT_EQ(Run("type: sev-snp", "type: nvidia-gpu").code(),
+            v1::EVIDENCE_REQUIRED);
 }
 
 TEST_F(AppraiseTest, ChecksComeInTheirDocumentedOrder) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace kms::policy {
@@ -29,6 +30,18 @@ inline constexpr size_t kReferenceBytesMax = 1024;
 
 // Pieces of one Evidence type in a bundle; a bundle holds 32.
 inline constexpr int64_t kEvidenceCountMax = 32;
+
+// Intel's words, PCS API v4; "Revoked" is refused before any policy is asked.
+inline constexpr absl::string_view kTcbUpToDate = "UpToDate";
+inline constexpr absl::string_view kTcbStatusesAllowable[] = {
+    "SWHardeningNeeded",
+    "ConfigurationNeeded",
+    "ConfigurationAndSWHardeningNeeded",
+    "OutOfDate",
+    "OutOfDateConfigurationNeeded",
+    "TDRelaunchAdvised",
+    "TDRelaunchAdvisedConfigurationNeeded",
+};
 
 // A lease is how long a workload may use a key without asking again.
 inline constexpr absl::Duration kLeaseMin = absl::Seconds(1);

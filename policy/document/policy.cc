@@ -223,6 +223,12 @@ class Compiler {
                  [this](const YamlNode& node) {
                    return Bool(node, "allow_debug", body_->allow_debug);
                  }},
+                {"allow_tcb_status", false, bind(&Compiler::AllowTcbStatus)},
+                {"allow_unmatched_gpu", false,
+                 [this](const YamlNode& node) {
+                   return Bool(node, "allow_unmatched_gpu",
+                               body_->allow_unmatched_gpu);
+                 }},
                 {"reference", false, bind(&Compiler::Reference)},
                 {"rules", true, bind(&Compiler::Rules)},
                 {"release", true, bind(&Compiler::Release)},
@@ -282,6 +288,24 @@ class Compiler {
       body_->anchors.push_back(std::move(name));
       return true;
     });
+  }
+
+  bool AllowTcbStatus(const YamlNode& node) {
+    return List(
+        node, "allow_tcb_status", 1, std::size(kTcbStatusesAllowable),
+        [this](const YamlNode& item) {
+          if (std::find(std::begin(kTcbStatusesAllowable),
+                        std::end(kTcbStatusesAllowable),
+                        absl::string_view(item.text)) ==
+              std::end(kTcbStatusesAllowable)) {
+            return Fail(
+                item, absl::StrCat("not a TCB status that can be allowed, want "
+                                   "one of ",
+                                   absl::StrJoin(kTcbStatusesAllowable, ", ")));
+          }
+          body_->allow_tcb_status.push_back(item.text);
+          return true;
+        });
   }
 
   bool Reference(const YamlNode& node) {

@@ -71,6 +71,12 @@ class CompiledPolicy {
   // then the built-in vendor anchors are. See Appraise.
   const std::vector<std::string>& anchors() const { return body_->anchors; }
   bool allow_debug() const { return body_->allow_debug; }
+  // Vendor ratings that may pass beside "UpToDate".
+  const std::vector<std::string>& allow_tcb_status() const {
+    return body_->allow_tcb_status;
+  }
+  // A GPU may pass whose measurements were compared with no manifest.
+  bool allow_unmatched_gpu() const { return body_->allow_unmatched_gpu; }
   const std::vector<Rule>& rules() const { return body_->rules; }
   // Where byte `at` of the rule's expression stands in the document.
   cel::LineColumn PositionOf(const Rule& rule, uint32_t at) const {
@@ -93,6 +99,8 @@ class CompiledPolicy {
     std::vector<EvidenceRequirement> evidence;
     std::vector<std::string> anchors;
     bool allow_debug = false;
+    std::vector<std::string> allow_tcb_status;
+    bool allow_unmatched_gpu = false;
     std::vector<Rule> rules;
     // Three layers, each viewing the one before: bytes, values, lists.
     std::vector<std::vector<std::string>> reference_bytes;

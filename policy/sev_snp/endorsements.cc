@@ -88,18 +88,14 @@ absl::Status AddFile(const v1::EvidenceFile& file, SigningKey kind,
                 "sev_snp evidence: a file in a role that it has no use for");
 }
 
-absl::Status AddCollateral(absl::Span<const v1::EvidenceFile> collateral,
+absl::Status AddCollateral(const policy::Collateral& collateral,
                            Endorsements& endorsements) {
-  for (const v1::EvidenceFile& file : collateral) {
-    if (file.role() == "cert_chain") {
-      KMS_RETURN_IF_ERROR(
-          AddCertificates(file.content(), endorsements.offered));
-    }
+  for (const policy::CollateralItem* item : collateral.OfRole("cert_chain")) {
+    KMS_RETURN_IF_ERROR(AddCertificates(item->content, endorsements.offered));
   }
-  for (const v1::EvidenceFile& file : collateral) {
-    if (file.role() != "crl") continue;
+  for (const policy::CollateralItem* item : collateral.OfRole("crl")) {
     KMS_ASSIGN_OR_RETURN(x509::Crl crl,
-                         x509::Crl::Parse(AsBytes(file.content())));
+                         x509::Crl::Parse(AsBytes(item->content)));
     // The store holds the CRLs of all products; the chain wants its own.
     for (const Certificate& ca : endorsements.offered) {
       if (ca.subject_der() == crl.issuer_der()) {
@@ -115,12 +111,14 @@ absl::Status AddCollateral(absl::Span<const v1::EvidenceFile> collateral,
 
 absl::StatusOr<Endorsements> SortEndorsements(
     SigningKey kind, const v1::Evidence& evidence,
-    absl::Span<const v1::EvidenceFile> collateral) {
+    const policy::Collateral* collateral) {
   Endorsements endorsements;
   for (const v1::EvidenceFile& file : evidence.files()) {
     KMS_RETURN_IF_ERROR(AddFile(file, kind, endorsements));
   }
-  KMS_RETURN_IF_ERROR(AddCollateral(collateral, endorsements));
+  if (collateral != nullptr) {
+    KMS_RETURN_IF_ERROR(AddCollateral(*collateral, endorsements));
+  }
   if (!endorsements.leaf.has_value()) {
     return Refuse(v1::ENDORSEMENT_MISSING,
                   absl::StrCat("sev_snp evidence: no ",

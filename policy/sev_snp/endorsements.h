@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "kms/crypto/x509/certificate.h"
 #include "kms/crypto/x509/crl.h"
 #include "policy/sev_snp/report.h"
+#include "policy/verifier/collateral.h"
 #include "proto/kms/v1/evidence.pb.h"
 
 namespace kms::sev_snp {
@@ -23,15 +23,15 @@ struct Endorsements {
 };
 
 // Roles: vcek, vlek, cert_chain, cert_table, crl; "evidence" is skipped.
-// `collateral` adds its cert_chain certificates, and those of its CRLs whose
-// issuer is among all certificates offered; its other roles are not ours.
+// `collateral`, which may be null, adds its cert_chain certificates, and those
+// of its CRLs whose issuer is among all certificates offered.
 //   ENDORSEMENT_MALFORMED  something does not parse, or another role
 //   ENDORSEMENT_MISMATCH   a VLEK for a VCEK-signed report or the reverse, or
 //                          two different certificates for the signing key
 //   ENDORSEMENT_MISSING    no certificate of the signing key
 absl::StatusOr<Endorsements> SortEndorsements(
     SigningKey kind, const v1::Evidence& evidence,
-    absl::Span<const v1::EvidenceFile> collateral);
+    const policy::Collateral* collateral);
 
 }  // namespace kms::sev_snp
 

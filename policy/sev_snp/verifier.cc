@@ -9,12 +9,12 @@
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "kms/crypto/x509/chain.h"
-#include "kms/crypto/x509/chain_cache.h"
 #include "policy/sev_snp/claims.h"
 #include "policy/sev_snp/endorsements.h"
 #include "policy/sev_snp/limits.h"
 #include "policy/sev_snp/report.h"
 #include "policy/sev_snp/verify.h"
+#include "policy/verifier/evidence_files.h"
 
 namespace kms::sev_snp {
 namespace {
@@ -28,17 +28,14 @@ constexpr x509::SignatureScheme kSchemes[] = {
 // Every input of the chain's verification but the time.
 std::string CacheKey(SigningKey kind, const v1::Evidence& evidence,
                      const policy::VerifyInputs& inputs) {
-  x509::ChainCacheKey key;
-  key.Add("sev-snp").Add(kind == SigningKey::kVlek ? "vlek" : "vcek");
+  policy::VerifiedCacheKey key("sev-snp chain");
+  key.Add(kind == SigningKey::kVlek ? "vlek" : "vcek");
   key.Add(inputs.anchors.For(v1::SEV_SNP).digest);
   for (const v1::EvidenceFile& file : evidence.files()) {
     if (file.role() == "evidence") continue;
     key.Add(file.role()).Add(file.content());
   }
-  key.Add("collateral");
-  for (const v1::EvidenceFile& file : inputs.collateral) {
-    key.Add(file.role()).Add(file.content());
-  }
+  if (inputs.collateral != nullptr) key.Add(inputs.collateral->digest());
   return key.Finish();
 }
 
@@ -54,40 +51,21 @@ absl::StatusOr<Chain> BuildChain(SigningKey kind, const v1::Evidence& evidence,
   return std::make_shared<const x509::VerifiedChain>(std::move(chain));
 }
 
-absl::Status CheckSize(const v1::Evidence& evidence) {
-  size_t bytes = 0;
-  for (const v1::EvidenceFile& file : evidence.files()) {
-    bytes += file.content().size();
-  }
-  if (bytes <= kEvidenceBytesMax) return absl::OkStatus();
-  return Refuse(v1::REQUEST_TOO_LARGE,
-                absl::StrCat("sev_snp evidence: ", bytes,
-                             " bytes, want at most ", kEvidenceBytesMax));
-}
-
 }  // namespace
 
 absl::StatusOr<v1::Claims> Verifier::Verify(
     const v1::Evidence& evidence, const policy::VerifyInputs& inputs) const {
-  KMS_RETURN_IF_ERROR(CheckSize(evidence));
-  const v1::EvidenceFile* report_file = nullptr;
-  for (const v1::EvidenceFile& file : evidence.files()) {
-    if (file.role() != "evidence") continue;
-    if (report_file != nullptr) {
-      return Refuse(v1::EVIDENCE_MALFORMED, "sev_snp evidence: two reports");
-    }
-    report_file = &file;
-  }
-  if (report_file == nullptr) {
-    return Refuse(v1::EVIDENCE_MALFORMED, "sev_snp evidence: no report");
-  }
-  KMS_ASSIGN_OR_RETURN(UnverifiedReport report,
-                       ParseReport(AsBytes(report_file->content())));
+  KMS_RETURN_IF_ERROR(
+      policy::CheckSize(evidence, "sev_snp evidence", kEvidenceBytesMax));
+  KMS_ASSIGN_OR_RETURN(
+      const BytesView report_file,
+      policy::RequireFile(evidence, "sev_snp evidence", "evidence"));
+  KMS_ASSIGN_OR_RETURN(UnverifiedReport report, ParseReport(report_file));
   std::string cache_key;
   Chain chain;
-  if (inputs.chain_cache != nullptr) {
+  if (inputs.cache != nullptr) {
     cache_key = CacheKey(report.signing_key, evidence, inputs);
-    chain = inputs.chain_cache->Find(cache_key, inputs.now);
+    chain = inputs.cache->Find<x509::VerifiedChain>(cache_key, inputs.now);
   }
   const bool cached = chain != nullptr;
   if (!cached) {
@@ -98,8 +76,9 @@ absl::StatusOr<v1::Claims> Verifier::Verify(
                        VerifyReport(std::move(report), *chain));
   // Chains are public. Only who also has a report signed under one may take a
   // place among those that we remember.
-  if (inputs.chain_cache != nullptr && !cached) {
-    inputs.chain_cache->Insert(cache_key, chain);
+  if (inputs.cache != nullptr && !cached) {
+    inputs.cache->Insert(cache_key, chain, chain->valid_from,
+                         chain->valid_until, x509::MemoryBytes(*chain));
   }
   return MakeClaims(verified,
                     inputs.anchors.For(v1::SEV_SNP).anchors[chain->anchor]);

@@ -18,12 +18,14 @@ absl::Status Bad(absl::string_view fault) {
 }
 
 TrustAnchor Pin(absl::string_view name, v1::EvidenceType type,
-                absl::string_view spki_sha256_hex) {
-  return {.name = std::string(name),
-          .type = type,
-          .spki_sha256 = *Unhex(spki_sha256_hex),
-          .certificate = std::nullopt,
-          .simulated = false};
+                absl::string_view spki_sha256_hex,
+                AnchorUse use = AnchorUse::kEvidence) {
+  TrustAnchor anchor;
+  anchor.name = std::string(name);
+  anchor.type = type;
+  anchor.use = use;
+  anchor.spki_sha256 = *Unhex(spki_sha256_hex);
+  return anchor;
 }
 
 }  // namespace
@@ -31,11 +33,21 @@ TrustAnchor Pin(absl::string_view name, v1::EvidenceType type,
 TrustAnchor AnchorFromCertificate(std::string name, v1::EvidenceType type,
                                   const x509::Certificate& certificate,
                                   bool simulated) {
-  return {.name = std::move(name),
-          .type = type,
-          .spki_sha256 = certificate.spki_sha256(),
-          .certificate = certificate,
-          .simulated = simulated};
+  TrustAnchor anchor =
+      AnchorFromKey(std::move(name), type, certificate.public_key(), simulated);
+  anchor.certificate = certificate;
+  return anchor;
+}
+
+TrustAnchor AnchorFromKey(std::string name, v1::EvidenceType type,
+                          const crypto::PublicKey& key, bool simulated) {
+  TrustAnchor anchor;
+  anchor.name = std::move(name);
+  anchor.type = type;
+  anchor.spki_sha256 = key.spki_sha256();
+  anchor.key = key;
+  anchor.simulated = simulated;
+  return anchor;
 }
 
 absl::StatusOr<TrustAnchors> TrustAnchors::Create(
@@ -56,20 +68,28 @@ absl::StatusOr<TrustAnchors> TrustAnchors::Create(
         anchor.certificate->spki_sha256() != anchor.spki_sha256) {
       return Bad("the pin is not the certificate's");
     }
-    OfType& of_type = result.by_type_[anchor.type];
-    for (const TrustAnchor& other : of_type.anchors) {
-      if (other.name == anchor.name ||
-          other.spki_sha256 == anchor.spki_sha256) {
-        return Bad("two of one type have the same name or key");
+    if (anchor.key.has_value() &&
+        anchor.key->spki_sha256() != anchor.spki_sha256) {
+      return Bad("the pin is not the key's");
+    }
+    for (const AnchorUse use :
+         {AnchorUse::kEvidence, AnchorUse::kReferenceValues}) {
+      for (const TrustAnchor& other : result.For(anchor.type, use).anchors) {
+        if (other.name == anchor.name ||
+            (use == anchor.use && other.spki_sha256 == anchor.spki_sha256)) {
+          return Bad("two of one type have the same name or key");
+        }
       }
     }
+    OfType& of_type = result.by_type_[{anchor.type, anchor.use}];
     of_type.x509.push_back(
         {.spki_sha256 = anchor.spki_sha256, .certificate = anchor.certificate});
     of_type.anchors.push_back(std::move(anchor));
   }
-  for (auto& [type, of_type] : result.by_type_) {
+  for (auto& [key, of_type] : result.by_type_) {
     ByteWriter inputs;
-    inputs.U32Be(static_cast<uint32_t>(type));
+    inputs.U32Be(static_cast<uint32_t>(key.first));
+    inputs.U8(static_cast<uint8_t>(key.second));
     for (const TrustAnchor& anchor : of_type.anchors) {
       inputs.Field(anchor.name).Field(anchor.spki_sha256);
       inputs.Field(anchor.certificate.has_value() ? anchor.certificate->der()
@@ -89,13 +109,37 @@ const std::vector<TrustAnchor>& TrustAnchors::BuiltIn() {
           "429a69c9422aa258ee4d8db5fcda9c6470ef15f8cd5a9cebd6cbc7d90b863831"),
       Pin("amd-ark-turin", v1::SEV_SNP,
           "4f125410563a2ab9a50356f9243f6fe0b6f73de98603f53f90339c70e9d7ad08"),
+      Pin("intel-sgx-root-ca", v1::TDX,
+          "a0af031289f5d5d4132f9186068a7fc13628633ba235777472e29b6b6c67a49e"),
+      Pin("intel-sgx-root-ca", v1::SGX,
+          "a0af031289f5d5d4132f9186068a7fc13628633ba235777472e29b6b6c67a49e"),
+      Pin("nvidia-device-identity-ca", v1::NVIDIA_GPU,
+          "a90c4eb5acfd3e3d03a25db6a26b84f720ad0503196c627c21ddd48dd85b06a4"),
+      Pin("nvidia-corim-signing-root-ca", v1::NVIDIA_GPU,
+          "dec1dc316477aa851eebdf51327ae9f864bc8d89254657ed1e7eb9168af1e1a3",
+          AnchorUse::kReferenceValues),
+      Pin("aws-nitro-enclaves-root-g1", v1::NITRO,
+          "f2caf5ecc6190b4a8399b78bc58a2bbcd0382375db8a1bfd78a82743874fd225"),
+      Pin("google-ek-ak-ca-root", v1::TPM,
+          "56a613f57126a385dd6949294e93b0b566f96ab0573be0c2368e6f5ca779831f"),
+      Pin("google-tpm-ek-root-1", v1::TPM,
+          "f23057f4f97d1d90e4cae0ce91d5a0fc99069f0a1bc147021dca33b1e9c4d0d9"),
+      Pin("azure-vtpm-root-2023", v1::AZ_SNP_VTPM,
+          "5cbc52672ae101263c2976736044a964c1182ce9412c39937183baddcccb8cdf"),
+      Pin("microsoft-rsa-devices-root-2021", v1::AZ_SNP_VTPM,
+          "d61ed293962f1f6ceb26ea9ec1c5a8c6cab38e73671f27c22df90e47977707ff"),
+      Pin("azure-vtpm-root-2023", v1::AZ_TDX_VTPM,
+          "5cbc52672ae101263c2976736044a964c1182ce9412c39937183baddcccb8cdf"),
+      Pin("microsoft-rsa-devices-root-2021", v1::AZ_TDX_VTPM,
+          "d61ed293962f1f6ceb26ea9ec1c5a8c6cab38e73671f27c22df90e47977707ff"),
   };
   return *kBuiltIn;
 }
 
-const TrustAnchors::OfType& TrustAnchors::For(v1::EvidenceType type) const {
+const TrustAnchors::OfType& TrustAnchors::For(v1::EvidenceType type,
+                                              AnchorUse use) const {
   static const auto* const kNone = new OfType();
-  const auto found = by_type_.find(type);
+  const auto found = by_type_.find({type, use});
   return found == by_type_.end() ? *kNone : found->second;
 }
 

@@ -8,9 +8,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
-#include "kms/crypto/x509/chain_cache.h"
 #include "policy/verifier/anchors.h"
+#include "policy/verifier/collateral.h"
+#include "policy/verifier/verified_cache.h"
 #include "proto/kms/v1/claims.pb.h"
 #include "proto/kms/v1/evidence.pb.h"
 
@@ -21,11 +21,10 @@ struct VerifyInputs {
   // When certificates, CRLs and collateral must be in force.
   absl::Time now;
   const TrustAnchors& anchors;
-  // Endorsements that the verifier's side keeps, beside those that come with
-  // the Evidence: certificates and CRLs, which prove themselves.
-  absl::Span<const v1::EvidenceFile> collateral = {};
+  // May be null: only what comes with the Evidence then.
+  const Collateral* collateral = nullptr;
   // May be null.
-  x509::ChainCache* chain_cache = nullptr;
+  VerifiedCache* cache = nullptr;
 };
 
 class EvidenceVerifier {
@@ -34,13 +33,14 @@ class EvidenceVerifier {
 
   virtual v1::EvidenceType type() const = 0;
 
-  // How many bytes of report data the caller must compare with what it wants
-  // bound; all the rest must be zero. At least 32.
+  // How many bytes of report data, or of a nonce, the caller must compare with
+  // what it wants bound; all the rest must be zero. At least 32.
   virtual size_t bound_bytes() const = 0;
 
-  // `evidence` is of type(), within verifier.h's bounds and with one
-  // file of role "evidence". Claims with everything but the binding verified,
-  // or a refusal (refusal.proto, 20 to 46).
+  // `evidence` is of type() and within verifier.h's bounds. Claims of this
+  // piece alone, with everything but the binding verified: one of cpu, tpm or
+  // gpus, or both halves of an Azure type, and the collateral it stood on. Or
+  // a refusal (refusal.proto, 20 to 49).
   virtual absl::StatusOr<v1::Claims> Verify(
       const v1::Evidence& evidence, const VerifyInputs& inputs) const = 0;
 };

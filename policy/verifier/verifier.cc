@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "kms/base/bytes.h"
@@ -57,12 +59,23 @@ const Role* FindRole(absl::string_view name) {
 }
 
 const EvidenceVerifier* FindVerifier(v1::EvidenceType type) {
-  static const auto* const kSevSnp = new sev_snp::Verifier();
-  for (const EvidenceVerifier* verifier : {kSevSnp}) {
+  static const auto* const kVerifiers =
+      new std::vector<const EvidenceVerifier*>{
+          new sev_snp::Verifier(),
+      };
+  for (const EvidenceVerifier* verifier : *kVerifiers) {
     if (verifier->type() == type) return verifier;
   }
   return nullptr;
 }
+
+bool IsAzure(v1::EvidenceType type) {
+  return type == v1::AZ_SNP_VTPM || type == v1::AZ_TDX_VTPM;
+}
+bool IsCpu(v1::EvidenceType type) {
+  return type != v1::TPM && type != v1::NVIDIA_GPU;
+}
+bool IsTpm(v1::EvidenceType type) { return type == v1::TPM || IsAzure(type); }
 
 absl::Status Unsupported() {
   return Refuse(v1::EVIDENCE_UNSUPPORTED,
@@ -96,10 +109,63 @@ absl::Status CheckFiles(const v1::Evidence& evidence, size_t* bytes) {
     }
     *bytes += file.content().size();
   }
-  if (seen.count("evidence") == 0) {
-    return Refuse(v1::EVIDENCE_MALFORMED, "evidence: no file of role evidence");
+  return absl::OkStatus();
+}
+
+// Before any signature is looked at.
+absl::Status CheckPieces(const v1::EvidenceBundle& bundle) {
+  int cpus = 0;
+  int tpms = 0;
+  for (const v1::Evidence& evidence : bundle.evidence()) {
+    if (FindVerifier(evidence.type()) == nullptr) return Unsupported();
+    cpus += IsCpu(evidence.type()) ? 1 : 0;
+    tpms += IsTpm(evidence.type()) ? 1 : 0;
+  }
+  if (cpus <= 1 && tpms <= 1) return absl::OkStatus();
+  return Refuse(v1::EVIDENCE_MALFORMED,
+                absl::StrCat("evidence bundle: ", cpus, " CPU TEEs and ", tpms,
+                             " TPMs, want at most one of each"));
+}
+
+// One device must not stand for two. Its key is in its certificate, whose
+// issuer and serial number chip_id names.
+absl::Status CheckDistinct(const v1::Claims& claims) {
+  std::set<std::string> chips;
+  for (const v1::GpuClaims& gpu : claims.gpus()) {
+    if (gpu.chip_id().empty() || !chips.insert(gpu.chip_id()).second) {
+      return Refuse(v1::EVIDENCE_INCONSISTENT,
+                    "evidence bundle: one GPU twice, or one without identity");
+    }
   }
   return absl::OkStatus();
+}
+
+// Sorted and each once: two pieces may stand on the same CRL.
+void Sort(google::protobuf::RepeatedPtrField<v1::CollateralClaims>& used) {
+  const auto key = [](const v1::CollateralClaims& c) {
+    return std::tie(c.kind(), c.subject(), c.digest());
+  };
+  std::sort(used.begin(), used.end(),
+            [&](const auto& a, const auto& b) { return key(a) < key(b); });
+  const auto end = std::unique(
+      used.begin(), used.end(),
+      [&](const auto& a, const auto& b) { return key(a) == key(b); });
+  used.DeleteSubrange(static_cast<int>(end - used.begin()),
+                      static_cast<int>(used.end() - end));
+}
+
+bool Bound(v1::EvidenceType type, const std::string& field, BytesView want) {
+  const absl::StatusOr<size_t> bound = BoundBytes(type);
+  const BytesView have = AsBytes(field);
+  return bound.ok() && want.size() >= *bound && have.size() >= *bound &&
+         ConstantTimeEqual(have.first(*bound), want.first(*bound)) &&
+         AllZero(have.subspan(*bound));
+}
+
+absl::Status NotBound(absl::string_view part) {
+  return Refuse(
+      v1::EVIDENCE_NOT_BOUND,
+      absl::StrCat("evidence: ", part, " is not bound to this session"));
 }
 
 }  // namespace
@@ -144,17 +210,17 @@ absl::Status CheckBounds(const v1::EvidenceBundle& bundle) {
 absl::StatusOr<v1::Claims> VerifyBundle(const v1::EvidenceBundle& bundle,
                                         const VerifyInputs& inputs) {
   KMS_RETURN_IF_ERROR(CheckBounds(bundle));
+  KMS_RETURN_IF_ERROR(CheckPieces(bundle));
+  v1::Claims claims;
   for (const v1::Evidence& evidence : bundle.evidence()) {
-    if (FindVerifier(evidence.type()) == nullptr) return Unsupported();
+    KMS_ASSIGN_OR_RETURN(
+        const v1::Claims piece,
+        FindVerifier(evidence.type())->Verify(evidence, inputs));
+    claims.MergeFrom(piece);
   }
-  // Every type with a verifier is a CPU's, of which a workload has one.
-  if (bundle.evidence_size() != 1) {
-    return Refuse(v1::EVIDENCE_MALFORMED,
-                  absl::StrCat("evidence bundle: ", bundle.evidence_size(),
-                               " pieces of a CPU type, want 1"));
-  }
-  const v1::Evidence& evidence = bundle.evidence(0);
-  return FindVerifier(evidence.type())->Verify(evidence, inputs);
+  KMS_RETURN_IF_ERROR(CheckDistinct(claims));
+  Sort(*claims.mutable_collateral());
+  return claims;
 }
 
 absl::StatusOr<size_t> BoundBytes(v1::EvidenceType type) {
@@ -163,14 +229,26 @@ absl::StatusOr<size_t> BoundBytes(v1::EvidenceType type) {
   return verifier->bound_bytes();
 }
 
-absl::Status CheckBinding(const v1::Claims& claims, BytesView want) {
-  KMS_ASSIGN_OR_RETURN(const size_t bound, BoundBytes(claims.cpu().type()));
-  const BytesView have = AsBytes(claims.cpu().report_data());
-  if (want.size() != bound || have.size() < bound ||
-      !ConstantTimeEqual(have.first(bound), want) ||
-      !AllZero(have.subspan(bound))) {
-    return Refuse(v1::EVIDENCE_NOT_BOUND,
-                  "evidence: report data is not what must be bound");
+absl::Status CheckReportData(const v1::Claims& claims, BytesView want) {
+  const bool azure = IsAzure(claims.cpu().type());
+  if (!claims.has_cpu() && !claims.has_tpm()) return NotBound("no part");
+  if (claims.has_cpu() && !azure &&
+      !Bound(claims.cpu().type(), claims.cpu().report_data(), want)) {
+    return NotBound("report data");
+  }
+  if ((claims.has_tpm() || azure) &&
+      !Bound(claims.tpm().type(), claims.tpm().nonce(), want)) {
+    return NotBound("the TPM's quote");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckBinding(const v1::Claims& claims, const Binding& want) {
+  KMS_RETURN_IF_ERROR(CheckReportData(claims, want.transcript));
+  for (const v1::GpuClaims& gpu : claims.gpus()) {
+    if (!Bound(v1::NVIDIA_GPU, gpu.nonce(), want.gpu_nonce)) {
+      return NotBound("a GPU");
+    }
   }
   return absl::OkStatus();
 }

@@ -1,8 +1,8 @@
 // VerifyBundle: Evidence in, Claims out. Picks the verifier of each piece's
 // type, after the bounds that need no cryptography.
 // Thread-safe: free functions. Pure: no I/O, no clock; time, anchors and
-// collateral are arguments. Does not compare report data: the caller does,
-// over BoundBytes bytes.
+// collateral are arguments. VerifyBundle does not know what must be bound:
+// the caller does, and asks CheckBinding.
 #ifndef POLICY_VERIFIER_VERIFIER_H_
 #define POLICY_VERIFIER_VERIFIER_H_
 
@@ -31,13 +31,16 @@ v1::EvidenceType EvidenceTypeNamed(absl::string_view name);
 bool IsEvidenceRole(absl::string_view role);
 
 // REQUEST_TOO_LARGE over a bound; EVIDENCE_MALFORMED for no evidence, an
-// unknown role, or a role twice that may occur once. cert_chain, crl and the
-// GPU's rim_driver and rim_vbios may occur several times.
+// unknown role, or a role twice that may occur once. cert_chain, crl,
+// ak_cert_chain, rim_driver, rim_vbios and ocsp_response may occur often.
 absl::Status CheckBounds(const v1::EvidenceBundle& bundle);
 
-// The refusals of CheckBounds, EVIDENCE_UNSUPPORTED for a type without a
-// verifier, EVIDENCE_MALFORMED unless exactly one piece is of a CPU type, and
-// those of the piece's verifier.
+// The Claims of all pieces together.
+//   those of CheckBounds
+//   EVIDENCE_UNSUPPORTED   a type without a verifier
+//   EVIDENCE_MALFORMED     two CPU TEEs or two TPMs; an Azure type is both
+//   EVIDENCE_INCONSISTENT  one GPU twice
+//   those of the pieces' verifiers
 absl::StatusOr<v1::Claims> VerifyBundle(const v1::EvidenceBundle& bundle,
                                         const VerifyInputs& inputs);
 
@@ -45,9 +48,22 @@ absl::StatusOr<v1::Claims> VerifyBundle(const v1::EvidenceBundle& bundle,
 // rest must be zero. EVIDENCE_UNSUPPORTED for a type without a verifier.
 absl::StatusOr<size_t> BoundBytes(v1::EvidenceType type);
 
-// OK if the claims' report data is `want` followed by zeros to its end, and
-// `want` is exactly BoundBytes long. EVIDENCE_NOT_BOUND otherwise.
-absl::Status CheckBinding(const v1::Claims& claims, BytesView want);
+// What one session's Evidence must carry. GPUs sign a value of their own, so
+// that no part of one session's Evidence can pass for another part.
+struct Binding {
+  BytesView transcript;  // 64 bytes; each type takes the first BoundBytes.
+  BytesView gpu_nonce;   // 32 bytes.
+};
+
+// OK if there is a CPU TEE or a TPM, and every part is bound: CPU and TPM to
+// the first BoundBytes of the transcript followed by zeros to the end of
+// their field, each GPU to the nonce. An Azure type's hardware report names
+// its vTPM, so there the quote is what must be bound. EVIDENCE_NOT_BOUND
+// otherwise.
+absl::Status CheckBinding(const v1::Claims& claims, const Binding& want);
+
+// The same without the GPUs, for who knows only what report data to expect.
+absl::Status CheckReportData(const v1::Claims& claims, BytesView want);
 
 }  // namespace kms::policy
 

@@ -76,11 +76,11 @@ TEST(VerifyBundleTest, NamesEachTypeOnce) {
 }
 
 TrustAnchor Anchor(const std::string& name, v1::EvidenceType type, char pin) {
-  return {.name = name,
-          .type = type,
-          .spki_sha256 = std::string(32, pin),
-          .certificate = std::nullopt,
-          .simulated = false};
+  TrustAnchor anchor;
+  anchor.name = name;
+  anchor.type = type;
+  anchor.spki_sha256 = std::string(32, pin);
+  return anchor;
 }
 
 TEST(TrustAnchorsTest, RejectsWhatCouldBeTakenForAnother) {
@@ -100,12 +100,66 @@ TEST(TrustAnchorsTest, RejectsWhatCouldBeTakenForAnother) {
   EXPECT_TRUE(bad({short_pin}));
 }
 
+TEST(TrustAnchorsTest, KeepsUsesApart) {
+  const auto anchors = TrustAnchors::Create(TrustAnchors::BuiltIn());
+  ASSERT_TRUE(anchors.ok());
+  const auto& devices = anchors->For(v1::NVIDIA_GPU);
+  const auto& manifests =
+      anchors->For(v1::NVIDIA_GPU, AnchorUse::kReferenceValues);
+  ASSERT_EQ(devices.anchors.size(), 1u);
+  ASSERT_EQ(manifests.anchors.size(), 1u);
+  EXPECT_NE(devices.anchors[0].spki_sha256, manifests.anchors[0].spki_sha256);
+  EXPECT_TRUE(
+      anchors->For(v1::SEV_SNP, AnchorUse::kReferenceValues).anchors.empty());
+}
+
+v1::Claims Bound(v1::EvidenceType type, const std::string& field) {
+  v1::Claims claims;
+  claims.mutable_cpu()->set_type(type);
+  claims.mutable_cpu()->set_report_data(field);
+  return claims;
+}
+
+TEST(CheckBindingTest, EveryPartMustBeBound) {
+  const std::string transcript(64, 't');
+  const std::string nonce(32, 'n');
+  const Binding want = {AsBytes(transcript), AsBytes(nonce)};
+  v1::Claims claims = Bound(v1::SEV_SNP, transcript);
+  EXPECT_TRUE(CheckBinding(claims, want).ok());
+  EXPECT_EQ(RefusalOf(CheckBinding({}, want)), v1::EVIDENCE_NOT_BOUND);
+  EXPECT_EQ(RefusalOf(CheckBinding(Bound(v1::SEV_SNP, transcript + "x"), want)),
+            v1::EVIDENCE_NOT_BOUND);
+  EXPECT_EQ(
+      RefusalOf(CheckBinding(Bound(v1::SEV_SNP, std::string(64, 'u')), want)),
+      v1::EVIDENCE_NOT_BOUND);
+  // A type without a verifier, and a type that is none.
+  EXPECT_EQ(RefusalOf(CheckBinding(
+                Bound(v1::EVIDENCE_TYPE_UNSPECIFIED, transcript), want)),
+            v1::EVIDENCE_NOT_BOUND);
+  // An Azure type without its vTPM: report data counts for nothing there.
+  EXPECT_EQ(RefusalOf(CheckBinding(Bound(v1::AZ_SNP_VTPM, transcript), want)),
+            v1::EVIDENCE_NOT_BOUND);
+  claims.mutable_tpm()->set_nonce(std::string(32, 'u'));
+  claims.mutable_tpm()->set_type(v1::TPM);
+  EXPECT_EQ(RefusalOf(CheckBinding(claims, want)), v1::EVIDENCE_NOT_BOUND);
+  claims.clear_tpm();
+  // A GPU that signed the transcript itself, or nothing, is not bound.
+  v1::GpuClaims& gpu = *claims.add_gpus();
+  for (const std::string& lie :
+       {std::string(32, 't'), std::string(32, '\0'), std::string()}) {
+    gpu.set_nonce(lie);
+    EXPECT_EQ(RefusalOf(CheckBinding(claims, want)), v1::EVIDENCE_NOT_BOUND);
+  }
+  EXPECT_TRUE(CheckReportData(claims, AsBytes(transcript)).ok());
+}
+
 TEST(TrustAnchorsTest, KeepsTypesApart) {
   const auto anchors = TrustAnchors::Create(TrustAnchors::BuiltIn());
   ASSERT_TRUE(anchors.ok());
   EXPECT_EQ(anchors->For(v1::SEV_SNP).anchors.size(), 3u);
-  EXPECT_TRUE(anchors->For(v1::TDX).anchors.empty());
-  EXPECT_TRUE(anchors->For(v1::TDX).x509.empty());
+  EXPECT_EQ(anchors->For(v1::TDX).anchors.size(), 1u);
+  EXPECT_TRUE(anchors->For(v1::ARM_CCA).anchors.empty());
+  EXPECT_TRUE(anchors->For(v1::ARM_CCA).x509.empty());
 }
 
 }  // namespace

@@ -9,11 +9,12 @@
 #include <vector>
 
 #include "kms/base/refusal.h"
-#include "kms/crypto/x509/chain_cache.h"
 #include "kms/crypto/x509/der_writer.h"
 #include "kms/crypto/x509/issue.h"
 #include "kms/crypto/x509/pem.h"
 #include "policy/sev_snp/cert_table.h"
+#include "policy/verifier/collateral.h"
+#include "policy/verifier/verified_cache.h"
 #include "policy/verifier/verifier.h"
 #include "tools/simtee/snp.h"
 
@@ -72,12 +73,12 @@ policy::TrustAnchors Anchors(const policy::TrustAnchor& anchor) {
 absl::StatusOr<v1::Claims> Verify(const v1::Evidence& evidence,
                                   const policy::TrustAnchor& anchor,
                                   absl::Time now = kNow,
-                                  x509::ChainCache* cache = nullptr) {
+                                  policy::VerifiedCache* cache = nullptr) {
   v1::EvidenceBundle bundle;
   *bundle.add_evidence() = evidence;
   const policy::TrustAnchors anchors = Anchors(anchor);
-  return policy::VerifyBundle(
-      bundle, {.now = now, .anchors = anchors, .chain_cache = cache});
+  return policy::VerifyBundle(bundle,
+                              {.now = now, .anchors = anchors, .cache = cache});
 }
 
 const std::string kReportData(64, '\x42');
@@ -170,7 +171,7 @@ TEST(SevSnpTest, ShowsDebugAndMigration) {
 
 // A1: no bit of the report is a don't-care.
 TEST(SevSnpTest, RejectsEveryBitFlip) {
-  x509::ChainCache cache(4);
+  policy::VerifiedCache cache(1 << 20);
   const v1::Evidence good = Good(Genoa());
   ASSERT_TRUE(Verify(good, Genoa().Anchor(), kNow, &cache).ok());
   for (size_t bit = 0; bit < 8 * kReportBytes; ++bit) {
@@ -255,7 +256,7 @@ TEST(SevSnpTest, RejectsUnknownFlagBits) {
 TEST(SevSnpTest, HoldsCertificatesToTheirTime) {
   const v1::Evidence evidence = Good(Genoa());
   const policy::TrustAnchor anchor = Genoa().Anchor();
-  x509::ChainCache cache(4);
+  policy::VerifiedCache cache(1 << 20);
   EXPECT_TRUE(Verify(evidence, anchor, kStart, &cache).ok());
   EXPECT_TRUE(Verify(evidence, anchor, kEnd, &cache).ok());
   EXPECT_EQ(cache.size(), 1u);
@@ -523,7 +524,7 @@ TEST(SevSnpTest, RejectsOtherPathsToTheAnchor) {
 
 // G7: what was verified under one set of anchors says nothing under another.
 TEST(SevSnpTest, DoesNotRememberAChainUnderOtherAnchors) {
-  x509::ChainCache cache(4);
+  policy::VerifiedCache cache(1 << 20);
   const v1::Evidence good = Good(Genoa());
   ASSERT_TRUE(Verify(good, Genoa().Anchor(), kNow, &cache).ok());
   EXPECT_EQ(RefusalOf(Verify(good, Turin().Anchor(), kNow, &cache).status()),
@@ -537,7 +538,7 @@ TEST(SevSnpTest, DoesNotRememberAChainUnderOtherAnchors) {
 
 // Chains are public: nobody fills the cache without a report of his own.
 TEST(SevSnpTest, RemembersOnlyChainsOfReportsThatVerify) {
-  x509::ChainCache cache(4);
+  policy::VerifiedCache cache(1 << 20);
   v1::Evidence evidence = Good(Genoa());
   std::string& report = *evidence.mutable_files(0)->mutable_content();
   report[0x50] = static_cast<char>(report[0x50] ^ 1);
@@ -794,17 +795,19 @@ TEST(SevSnpTest, CollateralRevokesWhatTheSenderOffers) {
   spec.this_update = kStart;
   spec.next_update = kEnd;
   spec.revoked = {"\2"};
-  v1::EvidenceFile crl;
-  crl.set_role("crl");
-  crl.set_content(x509::IssueCrl(spec, Genoa().ark_key()));
+  const policy::Collateral collateral(
+      {{.role = "crl",
+        .subject = "of the test's ARK",
+        .content = x509::IssueCrl(spec, Genoa().ark_key()),
+        .digest = std::string(32, 'd')}});
   v1::EvidenceBundle bundle;
   *bundle.add_evidence() = Good(Genoa());
   const policy::TrustAnchors anchors = Anchors(Genoa().Anchor());
-  x509::ChainCache cache(4);
+  policy::VerifiedCache cache(1 << 20);
   policy::VerifyInputs inputs = {
-      .now = kNow, .anchors = anchors, .chain_cache = &cache};
+      .now = kNow, .anchors = anchors, .cache = &cache};
   EXPECT_TRUE(policy::VerifyBundle(bundle, inputs).ok());
-  inputs.collateral = absl::MakeConstSpan(&crl, 1);
+  inputs.collateral = &collateral;
   EXPECT_EQ(RefusalOf(policy::VerifyBundle(bundle, inputs).status()),
             v1::CERTIFICATE_REVOKED);
 }
@@ -821,15 +824,15 @@ TEST(SevSnpTest, RejectsAnAbsentAsk) {
 TEST(SevSnpTest, BindsTheWholeReportData) {
   const auto claims = Verify(Good(Genoa()), Genoa().Anchor());
   ASSERT_TRUE(claims.ok());
-  EXPECT_TRUE(policy::CheckBinding(*claims, AsBytes(kReportData)).ok());
+  EXPECT_TRUE(policy::CheckReportData(*claims, AsBytes(kReportData)).ok());
   for (size_t at : {0, 31, 32, 63}) {
     std::string want = kReportData;
     want[at] = '\0';
-    EXPECT_EQ(RefusalOf(policy::CheckBinding(*claims, AsBytes(want))),
+    EXPECT_EQ(RefusalOf(policy::CheckReportData(*claims, AsBytes(want))),
               v1::EVIDENCE_NOT_BOUND);
   }
-  EXPECT_EQ(RefusalOf(policy::CheckBinding(*claims,
-                                           AsBytes(kReportData.substr(0, 32)))),
+  EXPECT_EQ(RefusalOf(policy::CheckReportData(
+                *claims, AsBytes(kReportData.substr(0, 32)))),
             v1::EVIDENCE_NOT_BOUND);
 }
 

@@ -1,5 +1,6 @@
 #include "tools/kmsctl/anchor_files.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -7,29 +8,43 @@
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
-#include "kms/crypto/x509/certificate.h"
+#include "policy/verifier/anchor_file.h"
 #include "tools/client/file.h"
 
 namespace kms::kmsctl {
 namespace {
 
-constexpr size_t kCertificateBytesMax = 64 * 1024;
+constexpr size_t kAnchorBytesMax = 64 * 1024;
+
+// As SubjectPublicKeyInfo is unique to a key, equal pins are one anchor.
+bool Knows(const std::vector<policy::TrustAnchor>& anchors,
+           const policy::TrustAnchor& other) {
+  return std::any_of(anchors.begin(), anchors.end(), [&](const auto& anchor) {
+    return anchor.type == other.type && anchor.use == other.use &&
+           anchor.spki_sha256 == other.spki_sha256;
+  });
+}
 
 absl::Status AddAnchors(const std::vector<std::string>& files, bool simulated,
                         std::vector<policy::TrustAnchor>& anchors) {
-  for (const std::string& file : files) {
+  for (const std::string& path : files) {
     KMS_ASSIGN_OR_RETURN(const std::string content,
-                         client::ReadFile(file, kCertificateBytesMax));
-    const absl::StatusOr<std::vector<x509::Certificate>> certificates =
-        x509::ParseCertificates(AsBytes(content));
-    if (!certificates.ok()) return Annotate(certificates.status(), file);
-    if (certificates->size() != 1) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          file, ": ", certificates->size(), " certificates, want one root"));
+                         client::ReadFile(path, kAnchorBytesMax));
+    const absl::StatusOr<policy::AnchorFile> file =
+        policy::ParseAnchorFile(AsBytes(content));
+    if (!file.ok()) return Annotate(file.status(), path);
+    const std::string name = std::filesystem::path(path).stem().string();
+    for (int type = 1; type < v1::EvidenceType_ARRAYSIZE; ++type) {
+      policy::TrustAnchor anchor = policy::AnchorFromKey(
+          name, static_cast<v1::EvidenceType>(type), file->key, simulated);
+      anchor.certificate = file->certificate;
+      if (!Knows(anchors, anchor)) anchors.push_back(anchor);
+      // Only GPUs are compared with manifests; their signer may be this one.
+      if (type != v1::NVIDIA_GPU) continue;
+      anchor.name = absl::StrCat(name, "-manifests");
+      anchor.use = policy::AnchorUse::kReferenceValues;
+      if (!Knows(anchors, anchor)) anchors.push_back(std::move(anchor));
     }
-    anchors.push_back(policy::AnchorFromCertificate(
-        std::filesystem::path(file).stem().string(), v1::SEV_SNP,
-        certificates->front(), simulated));
   }
   return absl::OkStatus();
 }

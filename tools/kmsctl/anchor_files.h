@@ -11,10 +11,14 @@
 
 namespace kms::kmsctl {
 
-// The built-in vendor pins and one root certificate (PEM or DER) for each
-// file, named after its file and marked as a simulator's if it is one's.
-// kInvalidArgument: not one certificate, or a name or key twice. Others: a
-// file cannot be read.
+// The built-in vendor pins and one root for each file, named after its file and
+// marked as a simulator's if it is one's: a certificate, or a public key
+// (SubjectPublicKeyInfo) for Evidence that brings no certificate; PEM or DER,
+// or a JSON Web Key. Who names a root on the command line trusts it for
+// whatever the bundle holds, so it counts for every type and use; where its
+// key is built in, the built-in anchor stands.
+// kInvalidArgument: not one certificate or key, or a name or key twice.
+// Others: a file cannot be read.
 absl::StatusOr<policy::TrustAnchors> LoadAnchors(
     const std::vector<std::string>& vendor_files,
     const std::vector<std::string>& simulator_files);

@@ -93,7 +93,7 @@ absl::StatusOr<v1::Claims> VerifyRequest(const Request& request) {
                            {.now = request.at, .anchors = request.anchors}));
   if (request.report_data.has_value()) {
     KMS_RETURN_IF_ERROR(
-        policy::CheckBinding(claims, AsBytes(*request.report_data)));
+        policy::CheckReportData(claims, AsBytes(*request.report_data)));
   }
   return claims;
 }

@@ -254,4 +254,12 @@ absl::StatusOr<VerifiedChain> VerifyChain(const Certificate& leaf,
   return chain;
 }
 
+size_t MemoryBytes(const VerifiedChain& chain) {
+  size_t der_bytes = 0;
+  for (const Certificate& certificate : chain.path) {
+    der_bytes += certificate.der().size();
+  }
+  return 3 * der_bytes;
+}
+
 }  // namespace kms::x509

@@ -45,6 +45,10 @@ struct VerifiedChain {
   absl::Time valid_until;
 };
 
+// What a chain takes in memory, roughly: parsed fields and keys are about twice
+// the DER beside it.
+size_t MemoryBytes(const VerifiedChain& chain);
+
 // Every CRL in `crls` must be issued by a CA of the path and be in force.
 //
 // Refusals: ENDORSEMENT_MISSING (an issuer's certificate was not offered, or

@@ -27,9 +27,6 @@ inline constexpr size_t kChainLengthMax = 8;
 // a pool of certificates that all claim to be the issuer would need hundreds.
 inline constexpr size_t kChainSignatureChecksMax = 16;
 
-// A path worth remembering, in bytes of DER; vendors' paths have five thousand.
-inline constexpr size_t kCachedPathBytesMax = 8 * 1024;
-
 inline constexpr size_t kExtensionsMax = 64;  // Intel's PCK leaf has seven.
 inline constexpr size_t kSerialBytesMax =
     21;  // RFC 5280: 20 octets and a sign.

@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "kms/base/refusal.h"
 #include "kms/crypto/x509/chain.h"
-#include "kms/crypto/x509/chain_cache.h"
 #include "kms/crypto/x509/der_writer.h"
 #include "kms/crypto/x509/issue.h"
 #include "kms/crypto/x509/pem.h"
@@ -417,36 +416,6 @@ TEST(PemTest, TakesListsAndNothingElse) {
     EXPECT_EQ(RefusalOf(ParseCertificates(AsBytes(bad)).status()),
               v1::ENDORSEMENT_MALFORMED);
   }
-}
-
-TEST(ChainCacheTest, DoesNotRememberOversizePaths) {
-  const auto bloated = Make("root", "root", [](auto& s) {
-    s.extensions.push_back({"1.2.3.4", false, std::string(8192, 'x')});
-  });
-  const auto chain = Verify(Make("leaf", "root"), {bloated});
-  ASSERT_TRUE(chain.ok()) << chain.status();
-  ChainCache cache(2);
-  cache.Insert("a", std::make_shared<const VerifiedChain>(*chain));
-  EXPECT_EQ(cache.size(), 0u);
-}
-
-TEST(ChainCacheTest, ForgetsTheLeastUsedAndHoldsToTime) {
-  ChainCache cache(2);
-  auto chain = std::make_shared<VerifiedChain>();
-  chain->valid_from = kStart;
-  chain->valid_until = kEnd;
-  cache.Insert("a", chain);
-  cache.Insert("b", chain);
-  EXPECT_NE(cache.Find("a", kStart), nullptr);
-  EXPECT_NE(cache.Find("a", kEnd), nullptr);
-  EXPECT_EQ(cache.Find("a", kStart - absl::Seconds(1)), nullptr);
-  EXPECT_EQ(cache.Find("a", kEnd + absl::Seconds(1)), nullptr);
-  cache.Insert("c", chain);
-  EXPECT_EQ(cache.Find("b", kNow), nullptr);
-  EXPECT_NE(cache.Find("a", kNow), nullptr);
-  EXPECT_EQ(cache.size(), 2u);
-  EXPECT_NE(ChainCacheKey().Add("ab").Add("c").Finish(),
-            ChainCacheKey().Add("a").Add("bc").Finish());
 }
 
 }  // namespace
