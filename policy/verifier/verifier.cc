@@ -10,6 +10,7 @@
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
+#include "policy/nitro/verifier.h"
 #include "policy/sev_snp/verifier.h"
 
 namespace kms::policy {
@@ -61,6 +62,7 @@ const Role* FindRole(absl::string_view name) {
 const EvidenceVerifier* FindVerifier(v1::EvidenceType type) {
   static const auto* const kVerifiers =
       new std::vector<const EvidenceVerifier*>{
+          new nitro::Verifier(),
           new sev_snp::Verifier(),
       };
   for (const EvidenceVerifier* verifier : *kVerifiers) {
