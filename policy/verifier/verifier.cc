@@ -10,6 +10,7 @@
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
+#include "policy/cca/verifier.h"
 #include "policy/nitro/verifier.h"
 #include "policy/sev_snp/verifier.h"
 
@@ -62,6 +63,7 @@ const Role* FindRole(absl::string_view name) {
 const EvidenceVerifier* FindVerifier(v1::EvidenceType type) {
   static const auto* const kVerifiers =
       new std::vector<const EvidenceVerifier*>{
+          new cca::Verifier(),
           new nitro::Verifier(),
           new sev_snp::Verifier(),
       };
