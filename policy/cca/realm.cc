@@ -30,6 +30,7 @@ constexpr int64_t kDevicesDigest = 44257;
 constexpr size_t kChallengeBytes = 64;
 constexpr size_t kPersonalizationBytes = 64;
 constexpr size_t kInstanceIdBytes = 33;
+constexpr char kUeidRand = 0x01;  // RFC 9711, section 4.2.1.
 constexpr size_t kExtensibleCount = 4;
 
 void ReadMeasurements(ClaimReader& reader, UnverifiedRealm& realm) {
@@ -49,6 +50,9 @@ void ReadMeasurements(ClaimReader& reader, UnverifiedRealm& realm) {
 
 void ReadProfile2(ClaimReader& reader, UnverifiedRealm& realm) {
   realm.instance_id = reader.Bytes(kInstanceId, kInstanceIdBytes);
+  if (!realm.instance_id.empty() && realm.instance_id[0] != kUeidRand) {
+    reader.Fail(kInstanceId, "a UEID of type RAND");
+  }
   realm.mec_policy = reader.Unsigned(kMecPolicy, 1);
   if (reader.Has(kLfaPolicy)) {
     realm.lfa_policy = reader.Unsigned(kLfaPolicy, 1);
