@@ -21,6 +21,10 @@ inline constexpr int kAppraisalsMax = 3;
 // Verified vendor chains remembered, about 10 KiB each: a fleet's machines.
 inline constexpr size_t kChainsMax = 8192;
 
+// Keys remembered with their policies, until any key or policy changes: what a
+// fleet starts with. One with a secret of ordinary size takes a few KiB.
+inline constexpr size_t kKnownKeysMax = 1024;
+
 // Rule ids in a refusal's leaf.
 inline constexpr int kFailedRulesMax = 32;
 
