@@ -7,8 +7,8 @@
 namespace kms::dcap {
 
 // A quote is about 5 KiB; the kernel and hypervisors hand it out in buffers of
-// up to 16 KiB, padded.
-inline constexpr size_t kQuoteBytesMax = 32 * 1024;
+// up to 32 KiB, padded.
+inline constexpr size_t kQuoteBytesMax = 64 * 1024;
 
 // Intel's quoting enclaves put 32 bytes there.
 inline constexpr size_t kQeAuthDataBytesMax = 1024;

@@ -55,10 +55,6 @@ struct PckExtension {
 // there twice or of the wrong form, or there is one that we do not know.
 absl::StatusOr<PckExtension> ParsePckExtension(BytesView value);
 
-// The inverse, for the fuzz test and simulators: fields in the order of their
-// OIDs, as Intel's certificates have them.
-std::string SerializePckExtension(const PckExtension& extension);
-
 struct PckCertificate {
   PckExtension sgx;
   bool platform_ca = false;  // Issued by the platform CA, else the processor's.

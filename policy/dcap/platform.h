@@ -7,9 +7,11 @@
 #define POLICY_DCAP_PLATFORM_H_
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "kms/crypto/public_key.h"
 #include "policy/dcap/pck_certificate.h"
@@ -24,6 +26,8 @@
 namespace kms::dcap {
 
 struct Platform {
+  explicit Platform(crypto::PublicKey key) : attestation_key(std::move(key)) {}
+
   PckCertificate pck;
   TcbInfo tcb_info;
   QeIdentity qe_identity;
@@ -37,6 +41,9 @@ struct Platform {
 };
 
 v1::EvidenceType TypeOf(TeeKind kind);
+
+// True for the roles of files that VerifyPlatform reads.
+bool IsCollateralRole(absl::string_view role);
 
 // Everything of VerifyQuote (verify.h), with its codes, but the quote's own
 // signature and the rating.
