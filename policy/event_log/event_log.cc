@@ -55,8 +55,8 @@ Event ReadPlain(ByteReader& reader) {
 }
 
 absl::StatusOr<std::vector<Bank>> ParseHeader(const Event& header) {
-  if (header.index != 0 || !AllZero(header.digests[0])) {
-    return Malformed("header: register or digest is not zero");
+  if (!AllZero(header.digests[0])) {
+    return Malformed("header: its digest is not zero");
   }
   ByteReader reader(header.data);
   reader.Bytes(kHeaderSignature.size());
