@@ -45,7 +45,6 @@ struct Rim {
   RimKind kind = RimKind::kDriver;
   std::string product;  // "GH100", "LS10".
   std::string version;  // "550.90.07"; a VBIOS's: "96.00.9F.00.01".
-  std::string tag_id;
   // Active values only. By SPDM index, which is the manifest's index plus one:
   // the digests of which the measurement must be one, at least one.
   std::map<uint32_t, std::vector<std::string>> measurements;
