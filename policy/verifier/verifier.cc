@@ -12,6 +12,7 @@
 #include "kms/base/status.h"
 #include "policy/dcap/verifier.h"
 #include "policy/nitro/verifier.h"
+#include "policy/nvidia/verifier.h"
 #include "policy/sev_snp/verifier.h"
 
 namespace kms::policy {
@@ -67,6 +68,7 @@ const EvidenceVerifier* FindVerifier(v1::EvidenceType type) {
           new sev_snp::Verifier(),
           new dcap::Verifier(dcap::TeeKind::kTdx),
           new dcap::Verifier(dcap::TeeKind::kSgx),
+          new nvidia::Verifier(),
       };
   for (const EvidenceVerifier* verifier : *kVerifiers) {
     if (verifier->type() == type) return verifier;
