@@ -10,7 +10,9 @@
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
+#include "policy/az_vtpm/verifier.h"
 #include "policy/sev_snp/verifier.h"
+#include "policy/tpm/verifier.h"
 
 namespace kms::policy {
 namespace {
@@ -62,6 +64,8 @@ const EvidenceVerifier* FindVerifier(v1::EvidenceType type) {
   static const auto* const kVerifiers =
       new std::vector<const EvidenceVerifier*>{
           new sev_snp::Verifier(),
+          new tpm::Verifier(),
+          new az_vtpm::Verifier(az_vtpm::Hardware::kSnp),
       };
   for (const EvidenceVerifier* verifier : *kVerifiers) {
     if (verifier->type() == type) return verifier;
