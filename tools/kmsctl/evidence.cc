@@ -20,6 +20,7 @@
 #include "policy/verifier/verifier.h"
 #include "tools/kmsctl/anchor_files.h"
 #include "tools/kmsctl/evidence_inspect.h"
+#include "tools/kmsctl/evidence_replay.h"
 #include "tools/kmsctl/exit_codes.h"
 
 namespace kms::kmsctl {
@@ -190,6 +191,8 @@ void AddEvidenceCommands(CLI::App& app, std::optional<int>& exit_code) {
   inspect->callback([inspect_options, &exit_code] {
     exit_code = Run(*inspect_options, /*inspect=*/true);
   });
+
+  AddReplayCommand(*evidence, exit_code);
 }
 
 }  // namespace kms::kmsctl
