@@ -214,7 +214,7 @@ TEST_F(StateMachineTest, BytesThatAreNoBatchLeaveALeafOnly) {
 
 TEST_F(StateMachineTest, ALevelAboveTheStatesIsANoOpForEverybody) {
   Batch batch = fixture_.NewBatch(fixture_.first(), *fed_.view(), {});
-  batch.set_feature_level(2);
+  batch.set_feature_level(kFeatureLevelMax + 1);
   ExpectRejected(Feed(fixture_.first(), batch), BatchVerdict::kMalformed,
                  v1::BatchRejected::MALFORMED);
 }
