@@ -10,9 +10,9 @@
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
+#include "policy/az_vtpm/verifier.h"
 #include "policy/dcap/verifier.h"
 #include "policy/nitro/verifier.h"
-#include "policy/az_vtpm/verifier.h"
 #include "policy/sev_snp/verifier.h"
 #include "policy/tpm/verifier.h"
 
