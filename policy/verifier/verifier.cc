@@ -11,6 +11,7 @@
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "policy/az_vtpm/verifier.h"
+#include "policy/cca/verifier.h"
 #include "policy/dcap/verifier.h"
 #include "policy/nitro/verifier.h"
 #include "policy/nvidia/verifier.h"
@@ -66,6 +67,7 @@ const Role* FindRole(absl::string_view name) {
 const EvidenceVerifier* FindVerifier(v1::EvidenceType type) {
   static const auto* const kVerifiers =
       new std::vector<const EvidenceVerifier*>{
+          new cca::Verifier(),
           new nitro::Verifier(),
           new sev_snp::Verifier(),
           new dcap::Verifier(dcap::TeeKind::kTdx),
