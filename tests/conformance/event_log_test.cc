@@ -468,15 +468,17 @@ TEST(EventLogTest, AnImageCannotHideBehindAnotherType) {
     EXPECT_EQ(claims->boot_applications_size(), 2);
   }
   // Nor by carrying all of itself, so that its data is what was measured.
-  const std::string image("MZ\0\0image", 9);
-  Lines truth = GrubBoot();
-  truth[IndexOf(truth, "MZ shim")].hashed = image;
-  Lines lie = truth;
-  lie[IndexOf(lie, image)].data = image;
-  lie[IndexOf(lie, image)].type = kEvEfiAction;
-  const auto claims = Lie(truth, lie);
-  ASSERT_TRUE(claims.ok()) << claims.status();
-  EXPECT_EQ(claims->boot_applications_size(), 2);
+  for (const std::string& image :
+       {std::string("MZ\0\0image", 9), Utf16Data("MZ made to be UTF-16")}) {
+    Lines truth = GrubBoot();
+    truth[IndexOf(truth, "MZ shim")].hashed = image;
+    Lines lie = truth;
+    lie[IndexOf(lie, image)].data = image;
+    lie[IndexOf(lie, image)].type = kEvEfiAction;
+    const auto claims = Lie(truth, lie);
+    ASSERT_TRUE(claims.ok()) << claims.status();
+    EXPECT_EQ(claims->boot_applications_size(), 2);
+  }
 }
 
 TEST(EventLogTest, ForgedSectionNamesAreNotClaimed) {
