@@ -11,11 +11,15 @@
 #include "kms/base/status.h"
 #include "kms/crypto/x509/certificate.h"
 #include "kms/crypto/x509/crl.h"
+#include "policy/az_vtpm/td_report.h"
+#include "policy/dcap/verifier.h"
 #include "policy/sev_snp/verifier.h"
+#include "policy/verifier/evidence_files.h"
 
 namespace kms::az_vtpm {
 namespace {
 
+// But evidence, evidence_hw and crl, which Split looks into.
 constexpr absl::string_view kHardwareRoles[] = {
     // SEV-SNP.
     "vcek", "vlek", "cert_chain", "cert_table",
@@ -72,8 +76,16 @@ absl::StatusOr<Halves> Split(const UnverifiedHclReport& report,
                              const v1::Evidence& evidence,
                              const policy::TrustAnchors& anchors) {
   Halves halves;
-  halves.hardware.set_type(v1::SEV_SNP);
-  AddFile("evidence", report.hardware_report, halves.hardware);
+  if (report.hardware == Hardware::kSnp) {
+    halves.hardware.set_type(v1::SEV_SNP);
+    AddFile("evidence", report.hardware_report, halves.hardware);
+  } else {
+    KMS_ASSIGN_OR_RETURN(
+        const BytesView quote,
+        policy::RequireFile(evidence, "azure vtpm evidence", "evidence_hw"));
+    halves.hardware.set_type(v1::TDX);
+    AddFile("evidence", ToString(quote), halves.hardware);
+  }
   halves.ak.set_type(evidence.type());
   KMS_ASSIGN_OR_RETURN(const std::vector<std::string> cas,
                        AkCas(evidence, anchors));
@@ -94,12 +106,21 @@ absl::StatusOr<Halves> Split(const UnverifiedHclReport& report,
   return halves;
 }
 
-absl::StatusOr<v1::Claims> VerifyHardware(const UnverifiedHclReport&,
+absl::StatusOr<v1::Claims> VerifyHardware(const UnverifiedHclReport& report,
                                           const v1::Evidence& hardware,
                                           const policy::VerifyInputs& inputs) {
-  KMS_ASSIGN_OR_RETURN(v1::Claims claims,
-                       sev_snp::Verifier().Verify(hardware, inputs));
-  KMS_RETURN_IF_ERROR(CheckVmpl(claims));
+  if (report.hardware == Hardware::kSnp) {
+    KMS_ASSIGN_OR_RETURN(v1::Claims claims,
+                         sev_snp::Verifier().Verify(hardware, inputs));
+    KMS_RETURN_IF_ERROR(CheckVmpl(claims));
+    return claims;
+  }
+  KMS_ASSIGN_OR_RETURN(const UnverifiedTdReport td_report,
+                       ParseTdReport(AsBytes(report.hardware_report)));
+  KMS_ASSIGN_OR_RETURN(
+      v1::Claims claims,
+      dcap::Verifier(dcap::TeeKind::kTdx).Verify(hardware, inputs));
+  KMS_RETURN_IF_ERROR(CheckQuoteIsOf(td_report, claims.cpu()));
   return claims;
 }
 

@@ -22,7 +22,7 @@
 namespace kms::az_vtpm {
 
 struct RuntimeData {
-  crypto::PublicKey ak;   // HCLAkPub.
+  crypto::PublicKey ak;     // HCLAkPub.
   std::string user_data{};  // kUserDataBytes; empty if absent.
   bool has_vm_configuration = false;
   // False where the configuration does not say.

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "kms/base/bytes.h"
@@ -22,37 +23,35 @@ namespace {
 
 constexpr absl::string_view kSubject = "azure vtpm evidence";
 
-constexpr absl::string_view kSnpRoles[] = {"evidence",
-                                           "vcek",
-                                           "vlek",
-                                           "cert_chain",
-                                           "cert_table",
-                                           "crl",
-                                           "ak_public",
-                                           "ak_cert",
-                                           "ak_cert_chain",
-                                           "quote_attest",
-                                           "quote_signature",
-                                           "pcrs",
-                                           "nonce"};
-constexpr absl::string_view kTdxRoles[] = {
-    "evidence",     "evidence_hw",
-    "tcb_info",     "tcb_info_issuer_chain",
-    "qe_identity",  "qe_identity_issuer_chain",
-    "pck_crl",      "pck_crl_issuer_chain",
-    "root_ca_crl",  "cert_chain",
-    "crl",          "ak_public",
-    "ak_cert",      "ak_cert_chain",
-    "quote_attest", "quote_signature",
-    "pcrs",         "nonce"};
+// What both kinds have: the HCL report, and what is said of the vTPM.
+constexpr absl::string_view kRoles[] = {
+    "evidence",      "ak_public",    "ak_cert",
+    "ak_cert_chain", "quote_attest", "quote_signature",
+    "pcrs",          "event_log",    "nonce"};
+// What their hardware half has; policy/sev_snp and policy/dcap judge it.
+constexpr absl::string_view kSnpRoles[] = {"vcek", "vlek", "cert_chain",
+                                           "cert_table", "crl"};
+constexpr absl::string_view kTdxRoles[] = {"evidence_hw",
+                                           "tcb_info",
+                                           "tcb_info_issuer_chain",
+                                           "qe_identity",
+                                           "qe_identity_issuer_chain",
+                                           "pck_crl",
+                                           "pck_crl_issuer_chain",
+                                           "root_ca_crl",
+                                           "crl"};
 
 // Azure's roots certify other devices as well.
 constexpr absl::string_view kPurposes[] = {tpm::kPurposeAk};
 
-absl::Span<const absl::string_view> RolesOf(Hardware hardware) {
-  return hardware == Hardware::kSnp
-             ? absl::Span<const absl::string_view>(kSnpRoles)
-             : absl::Span<const absl::string_view>(kTdxRoles);
+std::vector<absl::string_view> RolesOf(Hardware hardware) {
+  std::vector<absl::string_view> roles(std::begin(kRoles), std::end(kRoles));
+  if (hardware == Hardware::kSnp) {
+    roles.insert(roles.end(), std::begin(kSnpRoles), std::end(kSnpRoles));
+  } else {
+    roles.insert(roles.end(), std::begin(kTdxRoles), std::end(kTdxRoles));
+  }
+  return roles;
 }
 
 // openhcl_attestation_protocol: the hash, and zeros.
@@ -164,7 +163,7 @@ absl::StatusOr<v1::Claims> Verifier::Verify(
 
   claims.mutable_cpu()->set_type(type());
   FillAzure(report, data, digest, claims.mutable_cpu()->mutable_azure());
-  *claims.mutable_tpm() = tpm::MakeClaims(quote);
+  KMS_ASSIGN_OR_RETURN(*claims.mutable_tpm(), tpm::MakeClaims(quote, evidence));
   claims.mutable_tpm()->set_type(type());
   claims.mutable_tpm()->set_simulated(claims.cpu().simulated());
   if (certified.ak != nullptr) {

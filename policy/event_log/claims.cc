@@ -210,8 +210,8 @@ absl::Status ClaimsMaker::AddSecureBoot() {
 }
 
 // All that is not text and no separator: an image must not hide behind another
-// type. No image is text: one starts with "MZ" and soon has zeros. Nor is one
-// a partition table, which starts with "EFI PART".
+// type. No image is text in UTF-8, because it has zeros in its headers. Nor is
+// one a partition table, which starts with "EFI PART" and not with "MZ".
 void ClaimsMaker::AddImages() {
   std::vector<const Item*> images;
   for (const uint32_t reg : roles_.images) {
@@ -221,7 +221,8 @@ void ClaimsMaker::AddImages() {
       const bool partitions =
           item.measured.has_value() && item.event->data.size() >= 8 &&
           AsStringView(item.event->data.first(8)) == "EFI PART";
-      if (!item.separator && !item.IsText() && !partitions) {
+      const bool text = item.IsText() && Utf8Text(item.event->data).has_value();
+      if (!item.separator && !text && !partitions) {
         images.push_back(&item);
       }
     }

@@ -2,12 +2,19 @@
 
 #include <string>
 
+#include "kms/base/bytes.h"
+#include "kms/base/status.h"
+#include "policy/event_log/event_log.h"
+#include "policy/event_log/format.h"
+#include "policy/event_log/match.h"
 #include "policy/tpm/algorithm.h"
 #include "policy/tpm/public_area.h"
+#include "policy/verifier/evidence_files.h"
 
 namespace kms::tpm {
 
-v1::TpmClaims MakeClaims(const VerifiedQuote& verified) {
+absl::StatusOr<v1::TpmClaims> MakeClaims(const VerifiedQuote& verified,
+                                         const v1::Evidence& evidence) {
   const UnverifiedQuote& quote = verified.quote();
   v1::TpmClaims claims;
   claims.set_nonce(quote.extra_data);
@@ -25,6 +32,14 @@ v1::TpmClaims MakeClaims(const VerifiedQuote& verified) {
   for (const auto& [index, value] : verified.pcrs()) {
     (*claims.mutable_pcrs())[index] = value;
   }
+  const std::string* log_file = policy::FindFile(evidence, "event_log");
+  if (log_file == nullptr) return claims;
+  KMS_ASSIGN_OR_RETURN(const event_log::EventLog log,
+                       event_log::Parse(AsBytes(*log_file)));
+  KMS_ASSIGN_OR_RETURN(
+      *claims.mutable_event_log(),
+      event_log::MatchRegisters(log, quote.bank, event_log::Format::kTcg,
+                                verified.pcrs()));
   return claims;
 }
 

@@ -19,8 +19,9 @@ namespace {
 
 constexpr absl::string_view kSubject = "tpm evidence";
 constexpr absl::string_view kRoles[] = {
-    "quote_attest", "quote_signature", "pcrs", "ak_public",
-    "ak_cert",      "ak_cert_chain",   "crl",  "nonce"};
+    "quote_attest", "quote_signature", "pcrs",
+    "ak_public",    "ak_cert",         "ak_cert_chain",
+    "crl",          "event_log",       "nonce"};
 
 // Google's certificates of attestation keys state the purpose of endorsement
 // keys, or none.
@@ -79,7 +80,7 @@ absl::StatusOr<v1::Claims> Verifier::Verify(
   KMS_ASSIGN_OR_RETURN(const VerifiedQuote verified,
                        VerifyQuote(evidence, std::move(signer.key)));
   v1::TpmClaims& tpm = *claims.mutable_tpm();
-  tpm = MakeClaims(verified);
+  KMS_ASSIGN_OR_RETURN(tpm, MakeClaims(verified, evidence));
   tpm.set_type(v1::TPM);
   tpm.set_anchor(anchor->name);
   tpm.set_simulated(anchor->simulated);
