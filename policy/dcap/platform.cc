@@ -287,9 +287,9 @@ absl::StatusOr<Platform> VerifyPlatform(const UnverifiedQuote& quote,
   KMS_RETURN_IF_ERROR(CheckPlatform(platform.tcb_info, platform.pck.sgx));
   KMS_ASSIGN_OR_RETURN(
       platform.qe_identity,
-      VerifyItem<QeIdentity>(
-          "qe_identity", QeIdentity::QeIdentitySubject(quote.tee), evidence,
-          inputs, pck, quote.tee, VerifyQeIdentity, platform));
+      VerifyItem<QeIdentity>("qe_identity", QeIdentitySubject(quote.tee),
+                             evidence, inputs, pck, quote.tee, VerifyQeIdentity,
+                             platform));
   KMS_RETURN_IF_ERROR(CheckQeReport(quote.qe_report, platform.qe_identity));
   return platform;
 }
