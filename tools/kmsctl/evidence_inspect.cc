@@ -12,6 +12,8 @@
 #include "policy/sev_snp/report.h"
 #include "policy/verifier/verifier.h"
 #include "tools/kmsctl/inspect_dcap.h"
+#include "tools/kmsctl/inspect_cca.h"
+#include "tools/kmsctl/inspect_nitro.h"
 #include "tools/kmsctl/inspect_rows.h"
 
 namespace kms::kmsctl {
@@ -152,6 +154,8 @@ std::string InspectBundle(const v1::EvidenceBundle& bundle) {
     if (evidence.type() == v1::TDX || evidence.type() == v1::SGX) {
       ShowDcap(evidence, "evidence", out);
     }
+    if (evidence.type() == v1::NITRO) ShowNitro(evidence, out);
+    if (evidence.type() == v1::ARM_CCA) ShowCca(evidence, out);
   }
   return out;
 }
