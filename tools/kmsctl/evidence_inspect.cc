@@ -11,8 +11,8 @@
 #include "policy/sev_snp/key_certificate.h"
 #include "policy/sev_snp/report.h"
 #include "policy/verifier/verifier.h"
-#include "tools/kmsctl/inspect_dcap.h"
 #include "tools/kmsctl/inspect_cca.h"
+#include "tools/kmsctl/inspect_dcap.h"
 #include "tools/kmsctl/inspect_nitro.h"
 #include "tools/kmsctl/inspect_rows.h"
 
