@@ -12,9 +12,10 @@
 #include "kms/base/names.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
-#include "kms/crypto/x509/certificate.h"
 #include "kms/instance/admin_call.h"
+#include "policy/verifier/anchor_file.h"
 #include "policy/verifier/anchors.h"
+#include "storage/state/limits.h"
 #include "storage/state/state_view.h"
 
 namespace kms::admin {
@@ -23,6 +24,12 @@ namespace {
 using ::storage::v1::AnchorRecord;
 using ::storage::v1::Command;
 
+v1::AnchorUse UseOf(const policy::TrustAnchor& anchor) {
+  return anchor.use == policy::AnchorUse::kReferenceValues
+             ? v1::ANCHOR_FOR_REFERENCE_VALUES
+             : v1::ANCHOR_FOR_EVIDENCE;
+}
+
 bool IsBuiltIn(absl::string_view name) {
   const auto& anchors = policy::TrustAnchors::BuiltIn();
   return std::any_of(
@@ -30,15 +37,16 @@ bool IsBuiltIn(absl::string_view name) {
       [&](const policy::TrustAnchor& anchor) { return anchor.name == name; });
 }
 
-// Whether another anchor of `type` has this key already. Two names for one
-// key could call the same root simulated and not.
+// Whether another anchor of this type and use has this key already. Two names
+// for one key could call the same root simulated and not.
 absl::StatusOr<bool> KeyTaken(const storage::StateView& view,
                               absl::string_view name, v1::EvidenceType type,
+                              v1::AnchorUse use,
                               const std::string& spki_sha256) {
   const auto& built_in = policy::TrustAnchors::BuiltIn();
   if (std::any_of(built_in.begin(), built_in.end(),
                   [&](const policy::TrustAnchor& anchor) {
-                    return anchor.type == type &&
+                    return anchor.type == type && UseOf(anchor) == use &&
                            anchor.spki_sha256 == spki_sha256;
                   })) {
     return true;
@@ -49,6 +57,7 @@ absl::StatusOr<bool> KeyTaken(const storage::StateView& view,
       stored.begin(), stored.end(), [&](const AnchorRecord& anchor) {
         return anchor.name() != name &&
                anchor.evidence_type() == static_cast<uint32_t>(type) &&
+               anchor.use() == static_cast<uint32_t>(use) &&
                anchor.spki_digest() == spki_sha256;
       });
 }
@@ -61,7 +70,9 @@ v1::Anchor ToAnchor(const AnchorRecord& record,
   anchor.set_certificate(record.certificate());
   anchor.set_spki_digest(record.spki_digest());
   anchor.set_simulated(record.simulated());
-  const auto& in_effect = effective.For(anchor.type()).anchors;
+  anchor.set_use(static_cast<v1::AnchorUse>(record.use()));
+  const auto& in_effect =
+      effective.For(anchor.type(), ToAnchorUse(anchor.use())).anchors;
   anchor.set_enabled(std::any_of(
       in_effect.begin(), in_effect.end(), [&](const policy::TrustAnchor& a) {
         return a.name == record.name() && a.spki_sha256 == record.spki_digest();
@@ -78,6 +89,7 @@ v1::Anchor ToAnchor(const policy::TrustAnchor& built_in) {
   }
   anchor.set_spki_digest(built_in.spki_sha256);
   anchor.set_simulated(built_in.simulated);
+  anchor.set_use(UseOf(built_in));
   anchor.set_built_in(true);
   anchor.set_enabled(true);
   return anchor;
@@ -98,23 +110,37 @@ absl::StatusOr<v1::Anchor> PolicyHandlers::PutAnchor(
       request.type() == v1::EVIDENCE_TYPE_UNSPECIFIED) {
     return Refuse(v1::REQUEST_MALFORMED, "anchor: no type of Evidence");
   }
-  KMS_ASSIGN_OR_RETURN(const x509::Certificate certificate,
-                       ParseAnchorCertificate(AsBytes(request.certificate())));
+  if (!v1::AnchorUse_IsValid(request.use())) {
+    return Refuse(v1::REQUEST_MALFORMED, "anchor: unknown use");
+  }
+  KMS_ASSIGN_OR_RETURN(const policy::AnchorFile file,
+                       ParseAnchor(AsBytes(request.certificate())));
+  const auto before = instance->replica->View();
+  // The state does not parse what it keeps, so it cannot ask this itself; an
+  // instance of an older build would take such an anchor for damage.
+  if (!file.certificate.has_value() &&
+      before->header().feature_level() < storage::kFeatureLevelCollateral) {
+    return Refuse(v1::FEATURE_LEVEL_TOO_LOW,
+                  "anchor: a bare key, which not every instance reads yet");
+  }
   KMS_ASSIGN_OR_RETURN(const bool taken,
-                       KeyTaken(*instance->replica->View(), request.name(),
-                                request.type(), certificate.spki_sha256()));
+                       KeyTaken(*before, request.name(), request.type(),
+                                request.use(), file.key.spki_sha256()));
   if (taken) {
-    return Refuse(v1::ALREADY_EXISTS,
-                  "anchor: another anchor of this type has the same key");
+    return Refuse(
+        v1::ALREADY_EXISTS,
+        "anchor: another anchor of this type and use has the same key");
   }
   // Anchors have no namespace: they say which hardware is real.
   Command command = NewCommand(*instance, caller, kDefaultNamespace);
   ::storage::v1::PutAnchor& op = *command.mutable_put_anchor();
   op.set_name(request.name());
   op.set_evidence_type(static_cast<uint32_t>(request.type()));
-  op.set_certificate(certificate.der());
-  op.set_spki_digest(certificate.spki_sha256());
+  op.set_certificate(file.certificate.has_value() ? file.certificate->der()
+                                                  : file.key.spki());
+  op.set_spki_digest(file.key.spki_sha256());
   op.set_simulated(request.simulated());
+  op.set_use(static_cast<uint32_t>(request.use()));
   KMS_RETURN_IF_ERROR(Propose(*instance, command).status());
 
   const auto view = instance->replica->View();

@@ -12,6 +12,7 @@
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "kms/crypto/digest.h"
+#include "kms/crypto/public_key.h"
 #include "kms/crypto/x509/certificate.h"
 #include "proto/kms/v1/evidence.pb.h"
 
@@ -25,14 +26,20 @@ absl::Status NotAnAnchor() {
 }
 
 absl::StatusOr<policy::TrustAnchor> ToTrustAnchor(const AnchorRecord& record) {
-  const absl::StatusOr<x509::Certificate> certificate =
-      x509::Certificate::Parse(AsBytes(record.certificate()));
-  if (!certificate.ok() || certificate->spki_sha256() != record.spki_digest()) {
-    return NotAnAnchor();
+  const BytesView der = AsBytes(record.certificate());
+  const auto type = static_cast<v1::EvidenceType>(record.evidence_type());
+  policy::TrustAnchor anchor;
+  if (const auto certificate = x509::Certificate::Parse(der);
+      certificate.ok()) {
+    anchor = policy::AnchorFromCertificate(record.name(), type, *certificate,
+                                           record.simulated());
+  } else if (const auto key = crypto::PublicKey::FromSpki(der); key.ok()) {
+    anchor =
+        policy::AnchorFromKey(record.name(), type, *key, record.simulated());
   }
-  return policy::AnchorFromCertificate(
-      record.name(), static_cast<v1::EvidenceType>(record.evidence_type()),
-      *certificate, record.simulated());
+  if (anchor.spki_sha256 != record.spki_digest()) return NotAnAnchor();
+  anchor.use = ToAnchorUse(static_cast<v1::AnchorUse>(record.use()));
+  return anchor;
 }
 
 bool HasBuiltInName(const AnchorRecord& record) {
@@ -44,8 +51,9 @@ bool HasBuiltInName(const AnchorRecord& record) {
 
 bool Enabled(const AnchorRecord& record,
              absl::Span<const std::string> simulated_anchors) {
-  // Of a type that this build does not verify yet: it vouches for nothing.
-  if (!v1::EvidenceType_IsValid(static_cast<int>(record.evidence_type()))) {
+  // Of a type or use that this build does not know yet: it vouches for nothing.
+  if (!v1::EvidenceType_IsValid(static_cast<int>(record.evidence_type())) ||
+      !v1::AnchorUse_IsValid(static_cast<int>(record.use()))) {
     return false;
   }
   return !record.simulated() ||
@@ -66,9 +74,9 @@ absl::StatusOr<policy::TrustAnchors> MergeAnchors(
     std::vector<AnchorRecord> stored,
     absl::Span<const std::string> simulated_anchors) {
   std::vector<policy::TrustAnchor> anchors = policy::TrustAnchors::BuiltIn();
-  std::set<std::pair<uint32_t, std::string>> keys;
+  std::set<std::tuple<v1::EvidenceType, policy::AnchorUse, std::string>> keys;
   for (const policy::TrustAnchor& anchor : anchors) {
-    keys.emplace(static_cast<uint32_t>(anchor.type), anchor.spki_sha256);
+    keys.emplace(anchor.type, anchor.use, anchor.spki_sha256);
   }
   // Simulated ones first: the first of a key is the one that counts.
   std::sort(stored.begin(), stored.end(),
@@ -78,7 +86,10 @@ absl::StatusOr<policy::TrustAnchors> MergeAnchors(
             });
   for (const AnchorRecord& record : stored) {
     const bool first =
-        keys.emplace(record.evidence_type(), record.spki_digest()).second;
+        keys.emplace(static_cast<v1::EvidenceType>(record.evidence_type()),
+                     ToAnchorUse(static_cast<v1::AnchorUse>(record.use())),
+                     record.spki_digest())
+            .second;
     if (!first || HasBuiltInName(record) ||
         !Enabled(record, simulated_anchors)) {
       continue;
@@ -93,18 +104,28 @@ absl::StatusOr<policy::TrustAnchors> MergeAnchors(
   return merged;
 }
 
+policy::AnchorUse ToAnchorUse(v1::AnchorUse use) {
+  return use == v1::ANCHOR_FOR_REFERENCE_VALUES
+             ? policy::AnchorUse::kReferenceValues
+             : policy::AnchorUse::kEvidence;
+}
+
 std::string CollateralDigest(const policy::TrustAnchors& anchors) {
   std::vector<std::string> items;
   for (int type = v1::EvidenceType_MIN; type <= v1::EvidenceType_MAX; ++type) {
     if (!v1::EvidenceType_IsValid(type)) continue;
-    for (const policy::TrustAnchor& anchor :
-         anchors.For(static_cast<v1::EvidenceType>(type)).anchors) {
-      items.push_back(ByteWriter()
-                          .U32Be(static_cast<uint32_t>(type))
-                          .Field(anchor.name)
-                          .Field(anchor.spki_sha256)
-                          .U8(anchor.simulated ? 1 : 0)
-                          .Take());
+    for (const policy::AnchorUse use :
+         {policy::AnchorUse::kEvidence, policy::AnchorUse::kReferenceValues}) {
+      for (const policy::TrustAnchor& anchor :
+           anchors.For(static_cast<v1::EvidenceType>(type), use).anchors) {
+        items.push_back(ByteWriter()
+                            .U32Be(static_cast<uint32_t>(type))
+                            .U8(static_cast<uint8_t>(use))
+                            .Field(anchor.name)
+                            .Field(anchor.spki_sha256)
+                            .U8(anchor.simulated ? 1 : 0)
+                            .Take());
+      }
     }
   }
   std::sort(items.begin(), items.end());

@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "kms/base/refusal.h"
+#include "kms/crypto/digest.h"
 #include "kms/crypto/x509/issue.h"
 
 namespace kms::admin {
@@ -45,6 +46,7 @@ std::set<std::string> Added(const policy::TrustAnchors& anchors) {
     names.insert(anchor.name);
   }
   for (const auto& anchor : policy::TrustAnchors::BuiltIn()) {
+    if (anchor.type != v1::SEV_SNP) continue;
     EXPECT_EQ(names.erase(anchor.name), 1u) << anchor.name;
   }
   return names;
@@ -94,10 +96,58 @@ TEST(EffectiveAnchors, VouchForTheirTypeOnly) {
       MergeAnchors({Record("lab", Root(), false, v1::TDX)}, {});
   ASSERT_TRUE(anchors.ok()) << anchors.status();
   EXPECT_EQ(Added(*anchors), Names());
-  EXPECT_EQ(anchors->For(v1::TDX).anchors.size(), 1u);
+  EXPECT_EQ(anchors->For(v1::TDX).anchors.size(), 2u);  // Intel's is the other.
 }
 
-TEST(EffectiveAnchors, LeaveOutATypeThatThisBuildDoesNotKnow) {
+TEST(EffectiveAnchors, VouchForTheirUseOnly) {
+  const std::string root = Root();
+  AnchorRecord manifests = Record("manifests", root, false, v1::NVIDIA_GPU);
+  manifests.set_use(v1::ANCHOR_FOR_REFERENCE_VALUES);
+  const AnchorRecord devices = Record("devices", root, false, v1::NVIDIA_GPU);
+  const auto names = [](const policy::TrustAnchors& anchors,
+                        policy::AnchorUse use) {
+    std::vector<std::string> added;
+    for (const auto& anchor : anchors.For(v1::NVIDIA_GPU, use).anchors) {
+      if (anchor.certificate.has_value()) added.push_back(anchor.name);
+    }
+    return added;
+  };
+  using List = std::vector<std::string>;
+  const auto one = MergeAnchors({manifests}, {});
+  ASSERT_TRUE(one.ok()) << one.status();
+  EXPECT_EQ(names(*one, policy::AnchorUse::kEvidence), List());
+  EXPECT_EQ(names(*one, policy::AnchorUse::kReferenceValues),
+            List({"manifests"}));
+  const auto both = MergeAnchors({manifests, devices}, {});
+  ASSERT_TRUE(both.ok()) << both.status();
+  EXPECT_EQ(names(*both, policy::AnchorUse::kEvidence), List({"devices"}));
+  EXPECT_EQ(names(*both, policy::AnchorUse::kReferenceValues),
+            List({"manifests"}));
+  EXPECT_NE(CollateralDigest(*one), CollateralDigest(*both));
+}
+
+TEST(EffectiveAnchors, MayBeAKeyThatHasNoCertificate) {
+  const std::string spki =
+      x509::IssuerKey::GenerateEc(crypto::Curve::kP384).Spki();
+  AnchorRecord record = Record("platform", Root(), false, v1::ARM_CCA);
+  record.set_certificate(spki);
+  record.set_spki_digest(crypto::Sha256(AsBytes(spki)));
+  const auto anchors = MergeAnchors({record}, {});
+  ASSERT_TRUE(anchors.ok()) << anchors.status();
+  ASSERT_EQ(anchors->For(v1::ARM_CCA).anchors.size(), 1u);
+  const policy::TrustAnchor& anchor = anchors->For(v1::ARM_CCA).anchors[0];
+  EXPECT_FALSE(anchor.certificate.has_value());
+  ASSERT_TRUE(anchor.key.has_value());
+  EXPECT_EQ(anchor.key->spki(), spki);
+  record.set_spki_digest(std::string(32, 's'));
+  EXPECT_EQ(RefusalOf(MergeAnchors({record}, {}).status()), v1::DATA_LOSS);
+}
+
+TEST(EffectiveAnchors, LeaveOutATypeOrUseThatThisBuildDoesNotKnow) {
+  AnchorRecord use = Record("use", Root(), false);
+  use.set_use(1000);
+  EXPECT_EQ(Added(*MergeAnchors({use}, {})), Names());
+
   const auto anchors = MergeAnchors(
       {Record("later", Root(), false, static_cast<v1::EvidenceType>(1000))},
       {});

@@ -60,10 +60,12 @@ class PolicyHandlers {
   absl::StatusOr<v1::TestPolicyResponse> TestPolicy(
       const Caller& caller, const v1::TestPolicyRequest& request) const;
 
-  // A new anchor, or another certificate for one of this name.
-  // REQUEST_MALFORMED: no type, or not a self-signed CA certificate.
-  // ENDORSEMENT_MALFORMED: it does not parse. ALREADY_EXISTS: the name is a
-  // built-in's, or the key is another anchor's of the same type.
+  // A new anchor, or another certificate or key for one of this name.
+  // REQUEST_MALFORMED: no type or use, or a certificate that is not a
+  // self-signed CA's. ENDORSEMENT_MALFORMED: it does not parse.
+  // ALREADY_EXISTS: the name is a built-in's, or the key is another anchor's
+  // of the same type and use. FEATURE_LEVEL_TOO_LOW: a bare key or a use, and
+  // some instance does not know these.
   absl::StatusOr<v1::Anchor> PutAnchor(
       const Caller& caller, const v1::PutAnchorRequest& request) const;
 

@@ -9,7 +9,9 @@
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "kms/base/refusal.h"
+#include "kms/crypto/digest.h"
 #include "kms/crypto/x509/issue.h"
+#include "kms/crypto/x509/pem.h"
 #include "kms/instance/testing.h"
 #include "policy/verifier/anchors.h"
 #include "tools/simtee/snp.h"
@@ -92,15 +94,16 @@ class PolicyHandlersTest : public testing::Test {
     return handlers_.ListPolicies(admin_, request);
   }
 
-  absl::StatusOr<v1::Anchor> PutAnchor(const std::string& name,
-                                       const std::string& certificate,
-                                       bool simulated = false,
-                                       v1::EvidenceType type = v1::SEV_SNP) {
+  absl::StatusOr<v1::Anchor> PutAnchor(
+      const std::string& name, const std::string& certificate,
+      bool simulated = false, v1::EvidenceType type = v1::SEV_SNP,
+      v1::AnchorUse use = v1::ANCHOR_FOR_EVIDENCE) {
     v1::PutAnchorRequest request;
     request.set_name(name);
     request.set_type(type);
     request.set_certificate(certificate);
     request.set_simulated(simulated);
+    request.set_use(use);
     return handlers_.PutAnchor(admin_, request);
   }
 
@@ -294,6 +297,39 @@ TEST_F(PolicyHandlersTest, TakesAnAnchorAsDerOrPem) {
                                      "\n-----END CERTIFICATE-----\n"));
   ASSERT_TRUE(pem.ok()) << pem.status();
   EXPECT_EQ(pem->certificate(), other);
+}
+
+TEST_F(PolicyHandlersTest, TakesABareKeyAsAnAnchor) {
+  const std::string spki =
+      x509::IssuerKey::GenerateEc(crypto::Curve::kP384).Spki();
+  const auto der = PutAnchor("platform", spki, false, v1::ARM_CCA);
+  ASSERT_TRUE(der.ok()) << der.status();
+  EXPECT_EQ(der->certificate(), spki);
+  EXPECT_EQ(der->spki_digest(), crypto::Sha256(AsBytes(spki)));
+  EXPECT_TRUE(der->enabled());
+  const auto pem = PutAnchor(
+      "machine", x509::ToPem(AsBytes(spki), "PUBLIC KEY"), false, v1::TPM);
+  ASSERT_TRUE(pem.ok()) << pem.status();
+  EXPECT_EQ(pem->certificate(), spki);
+}
+
+TEST_F(PolicyHandlersTest, KeepsWhatAnAnchorIsFor) {
+  const std::string der = MakeCertificate();
+  const auto manifests = PutAnchor("manifests", der, false, v1::NVIDIA_GPU,
+                                   v1::ANCHOR_FOR_REFERENCE_VALUES);
+  ASSERT_TRUE(manifests.ok()) << manifests.status();
+  EXPECT_EQ(manifests->use(), v1::ANCHOR_FOR_REFERENCE_VALUES);
+  EXPECT_TRUE(manifests->enabled());
+  // One key once for each use.
+  EXPECT_EQ(RefusalOf(PutAnchor("again", der, false, v1::NVIDIA_GPU,
+                                v1::ANCHOR_FOR_REFERENCE_VALUES)
+                          .status()),
+            v1::ALREADY_EXISTS);
+  EXPECT_TRUE(PutAnchor("devices", der, false, v1::NVIDIA_GPU).ok());
+  EXPECT_EQ(RefusalOf(PutAnchor("later", MakeCertificate(), false,
+                                v1::NVIDIA_GPU, static_cast<v1::AnchorUse>(9))
+                          .status()),
+            v1::REQUEST_MALFORMED);
 }
 
 TEST_F(PolicyHandlersTest, RefusesWhatIsNoAnchor) {

@@ -70,6 +70,8 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::NOT_SEALED:
     case v1::NOT_INITIALIZED:
     case v1::ALREADY_INITIALIZED:
+    case v1::FEATURE_LEVEL_TOO_LOW:
+    case v1::COLLATERAL_OLDER:
       return absl::StatusCode::kFailedPrecondition;
     case v1::LOG_UNAVAILABLE:
       return absl::StatusCode::kUnavailable;

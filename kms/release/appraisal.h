@@ -6,6 +6,7 @@
 #define KMS_RELEASE_APPRAISAL_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -90,6 +91,33 @@ class Appraiser {
   absl::StatusOr<std::shared_ptr<const Inputs>> InputsOf(
       const Instance& instance, const storage::StateView& view);
 
+  // What the state says of a key that was once released. Remembered, because
+  // five rows are read and opened for it, and it is the same until a key or
+  // policy changes. Apply checks all of it again, where the release is ordered.
+  struct KnownKey {
+    ::storage::v1::KeyRecord key;
+    uint32_t version = 0;  // That was asked for, or the primary one.
+    uint32_t policy_version = 0;
+    admin::CachedPolicy policy;
+    std::string wrapped_material;
+  };
+  // Those of one state; another state empties it.
+  struct KnownKeys {
+    std::string cluster_id;
+    uint64_t epoch = 0;
+    uint64_t settings_index = 0;
+    std::map<std::string, std::shared_ptr<const KnownKey>> by_name;
+
+    bool IsOf(const storage::StateView& view) const;
+  };
+  std::shared_ptr<const KnownKey> FindKnown(const storage::StateView& view,
+                                            const std::string& name);
+  void Remember(const storage::StateView& view, const std::string& name,
+                std::shared_ptr<const KnownKey> known);
+  // Fills `read` with all but the material, as far as it comes.
+  absl::Status ReadKey(const storage::StateView& view, const Session& session,
+                       KnownKey& read);
+
   absl::Status Decide(const storage::StateView& view, const Session& session,
                       const v1::Claims& claims, absl::Time now,
                       Judgement& judgement);
@@ -98,6 +126,7 @@ class Appraiser {
   admin::PolicyCache policies_;
   absl::Mutex mutex_;
   std::shared_ptr<const Inputs> inputs_ ABSL_GUARDED_BY(mutex_);
+  KnownKeys known_keys_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace kms::release

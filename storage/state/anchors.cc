@@ -4,14 +4,6 @@
 #include "storage/state/limits.h"
 
 namespace kms::storage {
-namespace {
-
-void MoveGeneration(ApplyContext& context) {
-  context.header.set_appraisal_generation(
-      context.header.appraisal_generation() + 1);
-}
-
-}  // namespace
 
 absl::StatusOr<Effect> ApplyPutAnchor(ApplyContext& context,
                                       const ::storage::v1::PutAnchor& op) {
@@ -20,6 +12,10 @@ absl::StatusOr<Effect> ApplyPutAnchor(ApplyContext& context,
       op.spki_digest().size() != kSha256Bytes) {
     return Refused(v1::REQUEST_MALFORMED,
                    "anchor: bad name, evidence type, certificate or digest");
+  }
+  if (op.use() != 0) {
+    const Effect level = RequireLevel(context, kFeatureLevelCollateral);
+    if (!level.ok()) return level;
   }
   const RowKey row = context.names.Anchor(op.name());
   KMS_ASSIGN_OR_RETURN(const auto present, context.rows.Get(row));
@@ -36,6 +32,7 @@ absl::StatusOr<Effect> ApplyPutAnchor(ApplyContext& context,
   anchor.set_certificate(op.certificate());
   anchor.set_spki_digest(op.spki_digest());
   anchor.set_simulated(op.simulated());
+  anchor.set_use(op.use());
   KMS_RETURN_IF_ERROR(context.rows.PutRecord(row, anchor));
   MoveGeneration(context);
 
@@ -44,6 +41,7 @@ absl::StatusOr<Effect> ApplyPutAnchor(ApplyContext& context,
   event.set_anchor(op.name());
   event.set_spki_digest(op.spki_digest());
   event.set_simulated(op.simulated());
+  event.set_use(op.use());
   return Done(context, std::move(entry));
 }
 

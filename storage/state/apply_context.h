@@ -58,6 +58,13 @@ absl::StatusOr<Effect> Done(ApplyContext& context, v1::AuditEntry entry);
 // 1 to `size_max` bytes of [a-z0-9._-].
 bool ValidName(absl::string_view name, size_t size_max);
 
+// An Effect that is ok, or FEATURE_LEVEL_TOO_LOW.
+Effect RequireLevel(const ApplyContext& context, uint32_t level);
+
+// Something that appraisal reads has changed: what was judged before is judged
+// again.
+void MoveGeneration(ApplyContext& context);
+
 // Whether enough administrators stand behind the command: the proposing
 // principal and every approver that Genesis named whose signature is valid,
 // each once. Source: review.md 23.

@@ -52,6 +52,19 @@ bool ValidName(absl::string_view name, size_t size_max) {
   return true;
 }
 
+Effect RequireLevel(const ApplyContext& context, uint32_t level) {
+  if (context.header.feature_level() >= level) return Effect();
+  return Refused(
+      v1::FEATURE_LEVEL_TOO_LOW,
+      absl::StrCat("command: the state is at feature level ",
+                   context.header.feature_level(), ", want ", level));
+}
+
+void MoveGeneration(ApplyContext& context) {
+  context.header.set_appraisal_generation(
+      context.header.appraisal_generation() + 1);
+}
+
 absl::StatusOr<Effect> CheckApprovals(ApplyContext& context) {
   const uint64_t expected = context.command->expected_generation();
   if (expected != 0 && expected != context.header.appraisal_generation()) {

@@ -178,6 +178,32 @@ TEST_F(CommandsTest, AnchorsArePutAndRemoved) {
   EXPECT_EQ(Do(bad), v1::REQUEST_MALFORMED);
 }
 
+TEST_F(CommandsTest, AnchorsKeepTheirUse) {
+  Command command = fixture_.PutAnchor("a");
+  command.mutable_put_anchor()->set_use(1);
+  const Effect effect = fed_.Do(command);
+  ASSERT_TRUE(effect.ok());
+  EXPECT_EQ(fed_.view()->GetAnchor("a")->use(), 1u);
+  EXPECT_EQ(Leaf(*effect.leaf).anchor_put().use(), 1u);
+}
+
+// A state at level 1, until its instances raise it.
+TEST(FeatureLevelTest, HoldsBackWhatNotEveryInstanceKnows) {
+  StateFixture fixture;
+  MemoryEngine engine;
+  Command genesis = fixture.Genesis();
+  genesis.mutable_genesis()->set_feature_level(kFeatureLevelMin);
+  FedMachine fed(fixture, engine, genesis);
+  Command command = fixture.PutAnchor("a");
+  EXPECT_TRUE(fed.Do(command).ok());
+  command.mutable_put_anchor()->set_use(1);
+  EXPECT_EQ(fed.Do(command).refusal, v1::FEATURE_LEVEL_TOO_LOW);
+  Command raise = fixture.NewCommand();
+  raise.mutable_raise_feature_level()->set_level(kFeatureLevelCollateral);
+  EXPECT_TRUE(fed.Do(raise).ok());
+  EXPECT_TRUE(fed.Do(command).ok());
+}
+
 TEST_F(CommandsTest, AnchorsAreLimited) {
   for (uint32_t i = 0; i < kAnchorsMax; ++i) {
     fed_.Do(fixture_.PutAnchor("a" + std::to_string(i)));
@@ -191,8 +217,7 @@ TEST_F(CommandsTest, InstancesRegisterOnce) {
   EXPECT_EQ(Do(fixture_.Register(second)), kDone);
   EXPECT_EQ(Do(fixture_.Register(second)), v1::ALREADY_EXISTS);
   Command wrong_level = fixture_.Register(MakeTestInstance(3));
-  wrong_level.mutable_register_()->set_feature_level_min(2);
-  wrong_level.mutable_register_()->set_feature_level_max(2);
+  wrong_level.mutable_register_()->set_feature_level_max(kFeatureLevelMax - 1);
   EXPECT_EQ(Do(wrong_level), v1::REQUEST_MALFORMED);
   Command no_evidence = fixture_.Register(MakeTestInstance(3));
   no_evidence.mutable_register_()->clear_evidence_digest();
@@ -201,9 +226,9 @@ TEST_F(CommandsTest, InstancesRegisterOnce) {
 
 TEST_F(CommandsTest, TheFeatureLevelNeedsEveryInstance) {
   Command raise = fixture_.NewCommand();
-  raise.mutable_raise_feature_level()->set_level(2);
+  raise.mutable_raise_feature_level()->set_level(kFeatureLevelMax + 1);
   EXPECT_EQ(Do(raise), v1::VERSION_CONFLICT);
-  raise.mutable_raise_feature_level()->set_level(1);
+  raise.mutable_raise_feature_level()->set_level(kFeatureLevelMax);
   EXPECT_EQ(Do(raise), v1::VERSION_CONFLICT);
 }
 

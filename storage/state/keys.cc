@@ -171,8 +171,7 @@ absl::StatusOr<Effect> ApplySetKeyPolicy(
   }
   key->set_policy(op.policy());
   KMS_RETURN_IF_ERROR(StoreKey(context, *key));
-  context.header.set_appraisal_generation(
-      context.header.appraisal_generation() + 1);
+  MoveGeneration(context);
 
   v1::AuditEntry entry;
   entry.mutable_key_policy_set()->set_key_id(op.key_id());

@@ -11,7 +11,13 @@ namespace kms::storage {
 
 // The levels this build speaks. The state's own level is in its header.
 inline constexpr uint32_t kFeatureLevelMin = 1;
-inline constexpr uint32_t kFeatureLevelMax = 1;
+inline constexpr uint32_t kFeatureLevelMax = 2;
+
+// What came with each level. Below it the state refuses such a command, so
+// that an instance which does not know it never meets it.
+// 2: collateral, deny lists, kill switches; anchors with a use, or of a bare
+// key.
+inline constexpr uint32_t kFeatureLevelCollateral = 2;
 
 // A batch is decided whole: bounds the time and memory of one Apply.
 inline constexpr size_t kCommandsPerBatchMax = 4096;

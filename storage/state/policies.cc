@@ -57,8 +57,7 @@ absl::StatusOr<Effect> ApplyPutPolicy(ApplyContext& context,
   version.set_principal(context.command->principal());
   KMS_RETURN_IF_ERROR(context.rows.PutRecord(
       context.names.PolicyVersion(name_space, op.name(), latest + 1), version));
-  context.header.set_appraisal_generation(
-      context.header.appraisal_generation() + 1);
+  MoveGeneration(context);
 
   v1::AuditEntry entry;
   auto& event = *entry.mutable_policy_put();

@@ -9,6 +9,7 @@
 #include "kms/crypto/digest.h"
 #include "storage/envelope/keyring.h"
 #include "storage/state/batch_codec.h"
+#include "storage/state/limits.h"
 
 namespace kms::storage {
 namespace {
@@ -76,7 +77,7 @@ Command StateFixture::Genesis(
   genesis.set_cluster_id(TestId(0));
   genesis.set_epoch(1);
   genesis.set_reason("init");
-  genesis.set_feature_level(1);
+  genesis.set_feature_level(kFeatureLevelMax);
   genesis.set_approval_threshold(threshold);
   genesis.set_epoch_started_us(now_us);
   for (const auto& approver : approvers) *genesis.add_approvers() = approver;
@@ -90,8 +91,8 @@ Command StateFixture::Register(const TestInstance& instance) {
   auto& op = *command.mutable_register_();
   op.set_instance_id(instance.id);
   op.set_public_key(instance.key->public_key());
-  op.set_feature_level_min(1);
-  op.set_feature_level_max(1);
+  op.set_feature_level_min(kFeatureLevelMin);
+  op.set_feature_level_max(kFeatureLevelMax);
   op.set_evidence_digest(std::string(32, 'e'));
   return command;
 }
@@ -183,7 +184,7 @@ Batch StateFixture::NewBatch(TestInstance& instance, const StateView& view,
   batch.set_applied_index(view.position().index);
   batch.set_applied_digest(view.header().digest());
   batch.set_clock_us(now_us);
-  batch.set_feature_level(1);
+  batch.set_feature_level(view.header().feature_level());
   for (const Command& command : commands) {
     batch.add_commands()->set_command(command.SerializeAsString());
   }

@@ -20,10 +20,14 @@ using Policies = v1::PolicyService::StubInterface;
 
 constexpr size_t kCertificateBytesMax = 16 * 1024;  // PutAnchorRequest's.
 
+constexpr absl::string_view kEvidenceUse = "evidence";
+constexpr absl::string_view kReferenceValuesUse = "reference-values";
+
 struct Options {
   std::string name;
   std::string file;
   std::string type;
+  std::string use = std::string(kEvidenceUse);
   bool simulated = false;
 };
 
@@ -37,6 +41,9 @@ absl::Status Put(Context& context, const Options& options) {
   KMS_ASSIGN_OR_RETURN(*request.mutable_certificate(),
                        client::ReadFile(options.file, kCertificateBytesMax));
   request.set_simulated(options.simulated);
+  if (options.use == kReferenceValuesUse) {
+    request.set_use(v1::ANCHOR_FOR_REFERENCE_VALUES);
+  }
   KMS_ASSIGN_OR_RETURN(const v1::Anchor anchor,
                        (context.Call<v1::PolicyService, v1::Anchor>(
                            &Policies::PutAnchor, request)));
@@ -59,10 +66,13 @@ absl::Status List(Context& context) {
       (context.Call<v1::PolicyService, v1::ListAnchorsResponse>(
           &Policies::ListAnchors, v1::ListAnchorsRequest())));
   std::vector<std::vector<std::string>> rows = {
-      {"NAME", "TYPE", "KIND", "ENABLED", "PUBLIC KEY SHA-256"}};
+      {"NAME", "TYPE", "USE", "KIND", "ENABLED", "PUBLIC KEY SHA-256"}};
   for (const v1::Anchor& anchor : all.anchors()) {
     rows.push_back(
         {anchor.name(), std::string(policy::EvidenceTypeName(anchor.type())),
+         std::string(anchor.use() == v1::ANCHOR_FOR_REFERENCE_VALUES
+                         ? kReferenceValuesUse
+                         : kEvidenceUse),
          anchor.simulated()  ? "simulated"
          : anchor.built_in() ? "built in"
                              : "added",
@@ -79,13 +89,21 @@ void AddAnchorCommands(CLI::App& app, Context& context) {
       "anchor", "Trust anchors beside the built-in vendors'");
   anchor->require_subcommand(1, 1);
 
-  CLI::App* put = anchor->add_subcommand("put", "Add a root certificate");
+  CLI::App* put =
+      anchor->add_subcommand("put", "Add a root certificate or a public key");
   auto put_options = std::make_shared<Options>();
   put->add_option("name", put_options->name, "shown in Claims")->required();
-  put->add_option("file", put_options->file, "PEM or DER, self-signed")
+  put->add_option(
+         "file", put_options->file,
+         "a self-signed certificate or a public key (PEM or DER), or a JWK")
       ->required();
   put->add_option("--type", put_options->type, "of Evidence, say sev-snp")
       ->required();
+  put->add_option("--use", put_options->use,
+                  "what it signs: evidence, or reference-values (manifests)")
+      ->check(CLI::IsMember(
+          {std::string(kEvidenceUse), std::string(kReferenceValuesUse)}))
+      ->capture_default_str();
   put->add_flag("--simulated", put_options->simulated,
                 "a simulator's: works only where the configuration names it");
   context.OnRun(*put,

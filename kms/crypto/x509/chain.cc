@@ -10,9 +10,11 @@
 namespace kms::x509 {
 namespace {
 
-// Critical extensions that the checks below honour.
-bool Understood(const Extension& extension) {
-  return extension.oid == "2.5.29.19" || extension.oid == "2.5.29.15";
+// Critical extensions that the checks below honour, or the caller.
+bool Understood(const Extension& extension, const ChainRules& rules) {
+  return extension.oid == "2.5.29.19" || extension.oid == "2.5.29.15" ||
+         std::find(rules.understood.begin(), rules.understood.end(),
+                   absl::string_view(extension.oid)) != rules.understood.end();
 }
 
 absl::Status Untrusted(size_t depth, absl::string_view fault) {
@@ -104,11 +106,12 @@ absl::StatusOr<Certificate> FindIssuer(const std::vector<Certificate>& path,
 }
 
 // RFC 5280 6.1.4 (k) to (o) for CAs, and what a leaf must be.
-absl::Status CheckRoles(const std::vector<Certificate>& path) {
+absl::Status CheckRoles(const std::vector<Certificate>& path,
+                        const ChainRules& rules) {
   for (size_t i = 0; i < path.size(); ++i) {
     const Certificate& certificate = path[i];
     for (const Extension& extension : certificate.extensions()) {
-      if (extension.critical && !Understood(extension)) {
+      if (extension.critical && !Understood(extension, rules)) {
         return Untrusted(i, absl::StrCat("critical extension ", extension.oid,
                                          " is not understood"));
       }
@@ -248,7 +251,7 @@ absl::StatusOr<VerifiedChain> VerifyChain(const Certificate& leaf,
     chain.path.push_back(std::move(issuer));
   }
   chain.anchor = *anchor;
-  KMS_RETURN_IF_ERROR(CheckRoles(chain.path));
+  KMS_RETURN_IF_ERROR(CheckRoles(chain.path, rules));
   KMS_RETURN_IF_ERROR(CheckValidity(chain, time));
   KMS_RETURN_IF_ERROR(CheckCrls(chain, crls, time, rules));
   return chain;
