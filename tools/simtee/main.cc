@@ -3,8 +3,12 @@
 //   simtee init   --dir D [--product genoa] [--vlek]
 //   simtee report --dir D --report-data HEX --out DIR [--debug] ...
 //
+//   simtee tdx-init  --dir D [--sgx]
+//   simtee tdx-quote --dir D --report-data HEX --out DIR [--debug] ...
+//
 // `init` makes a machine; D/simulated-snp-ark.pem is the anchor to configure.
-// `report` writes an evidence bundle into DIR.
+// `report` writes an evidence bundle into DIR. The other two do the same for
+// Intel, with D/simulated-tdx-root.pem or D/simulated-sgx-root.pem.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -16,6 +20,7 @@
 #include "kms/base/status.h"
 #include "policy/bundle/bundle.h"
 #include "tools/simtee/snp.h"
+#include "tools/simtee/tdx_commands.h"
 
 namespace {
 
@@ -153,6 +158,9 @@ int main(int argc, char** argv) {
                              "The raw guest policy");
   report_command->add_flag("--debug", report.debug, "Set the debug bit");
   report_command->callback([&] { exit_code = Finish(Report(report)); });
+
+  kms::simtee::AddTdxCommands(
+      app, [&](const absl::Status& status) { exit_code = Finish(status); });
 
   try {
     app.parse(argc, argv);
