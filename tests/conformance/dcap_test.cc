@@ -1644,6 +1644,30 @@ TEST(DcapTest, PrefersTheCollateralThatIsStored) {
   }
 }
 
+// B6. A false CA of the true one's name, said to be under a root that is none,
+// must not hide that a list is stored of the true root.
+TEST(DcapTest, HoldsStoredCrlsAgainstTheCasThatSigned) {
+  const x509::IssuerKey key = x509::IssuerKey::GenerateEc(crypto::Curve::kP256);
+  x509::CertificateSpec spec = Tdx().PckCaSpec();
+  spec.spki = key.Spki();
+  spec.issuer = x509::MakeName({{"2.5.4.3", "Nobody"}});
+  spec.extensions.erase(spec.extensions.begin());  // Its key id.
+  const std::string forged = x509::IssueCertificate(spec, key);
+  const std::string pck = Tdx().pck().der();
+  const std::string ca = Tdx().pck_ca().der();
+  const std::string root = Tdx().root().der();
+  EXPECT_EQ(JudgeChain({pck, forged, ca, root}), kAccepted);
+
+  x509::CrlSpec revoked = Tdx().RootCaCrlSpec();
+  revoked.revoked = {Tdx().pck_ca().serial()};
+  const policy::Collateral stored(
+      {Item("crl", "any", x509::IssueCrl(revoked, Tdx().root_key()))});
+  EXPECT_EQ(JudgeChain({pck, ca, root}, {.collateral = &stored}),
+            v1::CERTIFICATE_REVOKED);
+  EXPECT_EQ(JudgeChain({pck, forged, ca, root}, {.collateral = &stored}),
+            v1::CERTIFICATE_REVOKED);
+}
+
 TEST(DcapTest, AcceptsACollateralStoreOfTwoRootsOfOneName) {
   policy::TrustAnchor second = OtherTdx().Anchor();
   second.name = "second";
