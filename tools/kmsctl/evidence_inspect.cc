@@ -12,7 +12,9 @@
 #include "policy/sev_snp/report.h"
 #include "policy/verifier/verifier.h"
 #include "tools/kmsctl/inspect_cca.h"
+#include "tools/kmsctl/inspect_dcap.h"
 #include "tools/kmsctl/inspect_nitro.h"
+#include "tools/kmsctl/inspect_nvidia.h"
 #include "tools/kmsctl/inspect_rows.h"
 
 namespace kms::kmsctl {
@@ -150,7 +152,11 @@ std::string InspectBundle(const v1::EvidenceBundle& bundle) {
           out);
     }
     if (evidence.type() == v1::SEV_SNP) ShowSnp(evidence, out);
+    if (evidence.type() == v1::TDX || evidence.type() == v1::SGX) {
+      ShowDcap(evidence, "evidence", out);
+    }
     if (evidence.type() == v1::NITRO) ShowNitro(evidence, out);
+    if (evidence.type() == v1::NVIDIA_GPU) ShowNvidia(evidence, out);
     if (evidence.type() == v1::ARM_CCA) ShowCca(evidence, out);
   }
   return out;
