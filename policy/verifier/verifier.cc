@@ -10,6 +10,7 @@
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
+#include "policy/dcap/verifier.h"
 #include "policy/sev_snp/verifier.h"
 
 namespace kms::policy {
@@ -62,6 +63,8 @@ const EvidenceVerifier* FindVerifier(v1::EvidenceType type) {
   static const auto* const kVerifiers =
       new std::vector<const EvidenceVerifier*>{
           new sev_snp::Verifier(),
+          new dcap::Verifier(dcap::TeeKind::kTdx),
+          new dcap::Verifier(dcap::TeeKind::kSgx),
       };
   for (const EvidenceVerifier* verifier : *kVerifiers) {
     if (verifier->type() == type) return verifier;

@@ -1,0 +1,301 @@
+#include "policy/dcap/platform.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "kms/base/bytes.h"
+#include "kms/base/refusal.h"
+#include "kms/base/status.h"
+#include "kms/crypto/curve.h"
+#include "kms/crypto/digest.h"
+#include "kms/crypto/x509/certificate.h"
+#include "kms/crypto/x509/chain.h"
+#include "kms/crypto/x509/crl.h"
+#include "policy/dcap/collateral.h"
+#include "policy/verifier/collateral.h"
+#include "policy/verifier/evidence_files.h"
+
+namespace kms::dcap {
+namespace {
+
+using policy::CollateralItem;
+using x509::Certificate;
+using x509::Crl;
+
+constexpr size_t kScalarBytes = 32;
+constexpr absl::string_view kCollateralRoles[] = {
+    "tcb_info",    "tcb_info_issuer_chain",
+    "qe_identity", "qe_identity_issuer_chain",
+    "pck_crl",     "pck_crl_issuer_chain",
+    "root_ca_crl"};
+
+// One file that a verdict may stand on, and how Claims name it.
+struct File {
+  BytesView content;
+  v1::CollateralClaims claims;
+};
+
+File MakeFile(absl::string_view role, absl::string_view subject,
+              BytesView content, bool stored) {
+  File file;
+  file.content = content;
+  file.claims.set_kind(std::string(role));
+  file.claims.set_subject(std::string(subject));
+  file.claims.set_digest(crypto::Sha256(content));
+  file.claims.set_stored(stored);
+  return file;
+}
+
+// What the verifier's side keeps, and only without that what the sender has.
+absl::StatusOr<File> Choose(absl::string_view role, absl::string_view subject,
+                            const v1::Evidence& evidence,
+                            const policy::VerifyInputs& inputs) {
+  if (inputs.collateral != nullptr) {
+    const CollateralItem* item = inputs.collateral->Find(role, subject);
+    if (item != nullptr) {
+      return MakeFile(role, subject, AsBytes(item->content), true);
+    }
+  }
+  const std::string* content = policy::FindFile(evidence, role);
+  if (content != nullptr) {
+    return MakeFile(role, subject, AsBytes(*content), false);
+  }
+  return Refuse(v1::ENDORSEMENT_MISSING,
+                absl::StrCat("dcap evidence: no file of role ", role));
+}
+
+// RFC 5280 4.2.1.1: two CAs of one name differ in their keys.
+bool Issued(const Certificate& ca, const std::string& issuer_der,
+            const std::string& authority_key_id) {
+  return ca.subject_der() == issuer_der &&
+         (authority_key_id.empty() || ca.subject_key_id().empty() ||
+          ca.subject_key_id() == authority_key_id);
+}
+
+const Certificate* FindIssuer(const std::vector<Certificate>& pool,
+                              const Certificate& subject) {
+  for (const Certificate& ca : pool) {
+    if (ca.is_ca() &&
+        Issued(ca, subject.issuer_der(), subject.authority_key_id())) {
+      return &ca;
+    }
+  }
+  return nullptr;
+}
+
+struct CrlFile {
+  Crl crl;
+  v1::CollateralClaims claims;
+};
+
+CrlFile MakeCrlFile(absl::string_view role, Crl crl, BytesView content,
+                    bool stored) {
+  const std::string subject =
+      Hex(crypto::Sha256(AsBytes(crl.issuer_der() + crl.authority_key_id())));
+  File file = MakeFile(role, subject, content, stored);
+  uint64_t number = 0;
+  for (char c : crl.number()) number = number << 8 | static_cast<uint8_t>(c);
+  file.claims.set_number(number);
+  file.claims.set_issued_us(absl::ToUnixMicros(crl.this_update()));
+  file.claims.set_next_update_us(absl::ToUnixMicros(crl.next_update()));
+  return {.crl = std::move(crl), .claims = std::move(file.claims)};
+}
+
+// The list of `ca`, which may be null. Nothing if there is none: VerifyChain
+// then says for which CA.
+absl::StatusOr<std::optional<CrlFile>> ChooseCrl(
+    absl::string_view role, const Certificate* ca, const v1::Evidence& evidence,
+    const policy::VerifyInputs& inputs) {
+  if (inputs.collateral != nullptr && ca != nullptr) {
+    for (const CollateralItem* item : inputs.collateral->OfRole("crl")) {
+      KMS_ASSIGN_OR_RETURN(Crl crl, Crl::Parse(AsBytes(item->content)));
+      if (Issued(*ca, crl.issuer_der(), crl.authority_key_id())) {
+        return MakeCrlFile("crl", std::move(crl), AsBytes(item->content), true);
+      }
+    }
+  }
+  const std::string* content = policy::FindFile(evidence, role);
+  if (content == nullptr) return std::nullopt;
+  KMS_ASSIGN_OR_RETURN(Crl crl, ParseCrlFile(AsBytes(*content)));
+  return MakeCrlFile(role, std::move(crl), AsBytes(*content), false);
+}
+
+struct PckChain {
+  x509::VerifiedChain chain;
+  std::vector<Crl> root_ca_crl;  // One, or VerifyChain had refused.
+};
+
+absl::StatusOr<PckChain> VerifyPckChain(const UnverifiedQuote& quote,
+                                        const v1::Evidence& evidence,
+                                        const policy::VerifyInputs& inputs,
+                                        Platform& platform) {
+  const policy::TrustAnchors::OfType& anchors =
+      inputs.anchors.For(TypeOf(quote.tee));
+  KMS_ASSIGN_OR_RETURN(std::vector<Certificate> pool,
+                       ParseChainFile(AsBytes(quote.pck_chain)));
+  const Certificate leaf = pool.front();
+  if (const std::string* more =
+          policy::FindFile(evidence, "pck_crl_issuer_chain");
+      more != nullptr) {
+    KMS_ASSIGN_OR_RETURN(const std::vector<Certificate> certificates,
+                         ParseChainFile(AsBytes(*more)));
+    pool.insert(pool.end(), certificates.begin(), certificates.end());
+  }
+  std::vector<Certificate> cas = pool;
+  for (const x509::Anchor& anchor : anchors.x509) {
+    if (anchor.certificate.has_value()) cas.push_back(*anchor.certificate);
+  }
+  const Certificate* pck_ca = FindIssuer(cas, leaf);
+  const Certificate* root =
+      pck_ca == nullptr ? nullptr : FindIssuer(cas, *pck_ca);
+  KMS_ASSIGN_OR_RETURN(const std::optional<CrlFile> pck_crl,
+                       ChooseCrl("pck_crl", pck_ca, evidence, inputs));
+  KMS_ASSIGN_OR_RETURN(const std::optional<CrlFile> root_crl,
+                       ChooseCrl("root_ca_crl", root, evidence, inputs));
+  PckChain pck;
+  std::vector<Crl> crls;
+  if (pck_crl.has_value()) {
+    crls.push_back(pck_crl->crl);
+    platform.collateral.push_back(pck_crl->claims);
+  }
+  if (root_crl.has_value()) {
+    crls.push_back(root_crl->crl);
+    platform.collateral.push_back(root_crl->claims);
+    pck.root_ca_crl.push_back(root_crl->crl);
+  }
+  KMS_ASSIGN_OR_RETURN(
+      pck.chain,
+      x509::VerifyChain(leaf, pool, anchors.x509, crls, inputs.now,
+                        {.schemes = kSchemes, .crls_required = true}));
+  return pck;
+}
+
+absl::Status CheckQuotingEnclave(const UnverifiedQuote& quote,
+                                 const crypto::PublicKey& pck) {
+  const BytesView signature(quote.qe_report_signature);
+  if (!pck.VerifyEcdsaRaw(crypto::Hash::kSha256, AsBytes(quote.qe_report_bytes),
+                          signature.first(kScalarBytes),
+                          signature.subspan(kScalarBytes))
+           .ok()) {
+    return Refuse(v1::SIGNATURE_INVALID,
+                  "dcap quoting enclave: its report is not signed by the PCK");
+  }
+  const std::string named = crypto::Sha256Hasher()
+                                .Update(BytesView(quote.attestation_key))
+                                .Update(quote.qe_auth_data)
+                                .Finish();
+  const BytesView report_data(quote.qe_report.report_data);
+  if (report_data.first(named.size()) != AsBytes(named) ||
+      !AllZero(report_data.subspan(named.size()))) {
+    return Refuse(v1::EVIDENCE_INCONSISTENT,
+                  "dcap quoting enclave: it does not name the quote's key");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<crypto::PublicKey> ReadAttestationKey(
+    const UnverifiedQuote& quote) {
+  std::string point(1, '\x04');
+  point += ToString(BytesView(quote.attestation_key));
+  absl::StatusOr<crypto::PublicKey> key =
+      crypto::PublicKey::FromPoint(crypto::Curve::kP256, AsBytes(point));
+  if (key.ok()) return key;
+  return Refuse(v1::EVIDENCE_MALFORMED,
+                "dcap quote: the attestation key is not a point on P-256");
+}
+
+// Verifies `role` and its issuer chain with `verify`, and notes both.
+template <typename T>
+absl::StatusOr<T> VerifyItem(
+    absl::string_view role, absl::string_view subject,
+    const v1::Evidence& evidence, const policy::VerifyInputs& inputs,
+    const PckChain& pck, TeeKind tee,
+    absl::StatusOr<Verified<T>> (*verify)(BytesView, const SignerInputs&),
+    Platform& platform) {
+  KMS_ASSIGN_OR_RETURN(File item, Choose(role, subject, evidence, inputs));
+  KMS_ASSIGN_OR_RETURN(
+      const File signer,
+      Choose(absl::StrCat(role, "_issuer_chain"), subject, evidence, inputs));
+  KMS_ASSIGN_OR_RETURN(
+      Verified<T> verified,
+      verify(item.content, {.issuer_chain = signer.content,
+                            .anchors = inputs.anchors.For(TypeOf(tee)).x509,
+                            .root_ca_crl = pck.root_ca_crl,
+                            .now = inputs.now}));
+  const T& value = verified.value();
+  // A simulator's collateral must not rate a vendor's platform, or the reverse.
+  if (verified.anchor() != pck.chain.anchor) {
+    return Refuse(v1::ENDORSEMENT_MISMATCH,
+                  absl::StrCat("dcap ", role,
+                               ": under another anchor than the platform's"));
+  }
+  if (value.tee != tee) {
+    return Refuse(v1::ENDORSEMENT_MISMATCH,
+                  absl::StrCat("dcap ", role, ": for the other kind of TEE"));
+  }
+  item.claims.set_number(value.evaluation_data_number);
+  item.claims.set_issued_us(absl::ToUnixMicros(value.issued));
+  item.claims.set_next_update_us(absl::ToUnixMicros(value.next_update));
+  platform.collateral.push_back(item.claims);
+  platform.collateral.push_back(signer.claims);
+  platform.valid_from = std::max(platform.valid_from, verified.valid_from());
+  platform.valid_until = std::min(platform.valid_until, verified.valid_until());
+  platform.bytes += 2 * item.content.size();
+  return value;
+}
+
+absl::Status CheckPlatform(const TcbInfo& info, const PckExtension& pck) {
+  if (info.fmspc != pck.fmspc || info.pce_id != pck.pce_id) {
+    return Refuse(v1::ENDORSEMENT_MISMATCH,
+                  "dcap tcb_info: for another kind of platform than the PCK's");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+v1::EvidenceType TypeOf(TeeKind kind) {
+  return kind == TeeKind::kTdx ? v1::TDX : v1::SGX;
+}
+
+bool IsCollateralRole(absl::string_view role) {
+  return std::find(std::begin(kCollateralRoles), std::end(kCollateralRoles),
+                   role) != std::end(kCollateralRoles);
+}
+
+absl::StatusOr<Platform> VerifyPlatform(const UnverifiedQuote& quote,
+                                        const v1::Evidence& evidence,
+                                        const policy::VerifyInputs& inputs) {
+  KMS_ASSIGN_OR_RETURN(crypto::PublicKey attestation_key,
+                       ReadAttestationKey(quote));
+  Platform platform(std::move(attestation_key));
+  KMS_ASSIGN_OR_RETURN(const PckChain pck,
+                       VerifyPckChain(quote, evidence, inputs, platform));
+  KMS_ASSIGN_OR_RETURN(platform.pck, ReadPckCertificate(pck.chain));
+  KMS_RETURN_IF_ERROR(
+      CheckQuotingEnclave(quote, pck.chain.path[0].public_key()));
+  platform.anchor =
+      inputs.anchors.For(TypeOf(quote.tee)).anchors[pck.chain.anchor];
+  platform.valid_from = pck.chain.valid_from;
+  platform.valid_until = pck.chain.valid_until;
+  platform.bytes = x509::MemoryBytes(pck.chain);
+  KMS_ASSIGN_OR_RETURN(
+      platform.tcb_info,
+      VerifyItem<TcbInfo>(
+          "tcb_info", TcbInfoSubject(quote.tee, platform.pck.sgx.fmspc),
+          evidence, inputs, pck, quote.tee, VerifyTcbInfo, platform));
+  KMS_RETURN_IF_ERROR(CheckPlatform(platform.tcb_info, platform.pck.sgx));
+  KMS_ASSIGN_OR_RETURN(
+      platform.qe_identity,
+      VerifyItem<QeIdentity>(
+          "qe_identity", QeIdentity::QeIdentitySubject(quote.tee), evidence,
+          inputs, pck, quote.tee, VerifyQeIdentity, platform));
+  KMS_RETURN_IF_ERROR(CheckQeReport(quote.qe_report, platform.qe_identity));
+  return platform;
+}
+
+}  // namespace kms::dcap
