@@ -254,13 +254,13 @@ TEST_F(CollateralTest, DenyListsAreBounded) {
 
 TEST_F(CollateralTest, KillSwitchesMoveTheGeneration) {
   const uint64_t before = fed_.generation();
-  const Effect off = fed_.Do(fixture_.SetKillSwitch(3, true));
-  EXPECT_TRUE(Leaf(*off.leaf).kill_switch_set().off());
+  const Effect on = fed_.Do(fixture_.SetKillSwitch(3, true));
+  EXPECT_TRUE(Leaf(*on.leaf).kill_switch_set().on());
   EXPECT_EQ(fed_.generation(), before + 1);
-  EXPECT_TRUE(fed_.view()->ListKillSwitches()->at(0).off());
+  EXPECT_TRUE(fed_.view()->ListKillSwitches()->at(0).on());
   EXPECT_EQ(Do(fixture_.SetKillSwitch(3, false)), kDone);
   EXPECT_EQ(fed_.generation(), before + 2);
-  EXPECT_FALSE(fed_.view()->ListKillSwitches()->at(0).off());
+  EXPECT_FALSE(fed_.view()->ListKillSwitches()->at(0).on());
   EXPECT_EQ(Do(fixture_.SetKillSwitch(0, true)), v1::REQUEST_MALFORMED);
   EXPECT_EQ(Do(fixture_.SetKillSwitch(256, true)), v1::REQUEST_MALFORMED);
 }

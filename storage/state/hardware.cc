@@ -90,13 +90,13 @@ absl::StatusOr<Effect> ApplySetKillSwitch(
   if (!ValidType(op.evidence_type())) {
     return Refused(v1::REQUEST_MALFORMED, "kill switch: bad evidence type");
   }
-  if (!op.off()) {
+  if (!op.on()) {
     KMS_ASSIGN_OR_RETURN(const Effect approved, CheckApprovals(context));
     if (!approved.ok()) return approved;
   }
   KillSwitchRecord record;
   record.set_evidence_type(op.evidence_type());
-  record.set_off(op.off());
+  record.set_on(op.on());
   record.set_changed_us(context.log_time_us());
   record.set_principal(context.command->principal());
   KMS_RETURN_IF_ERROR(
@@ -105,7 +105,7 @@ absl::StatusOr<Effect> ApplySetKillSwitch(
 
   v1::AuditEntry entry;
   entry.mutable_kill_switch_set()->set_evidence_type(op.evidence_type());
-  entry.mutable_kill_switch_set()->set_off(op.off());
+  entry.mutable_kill_switch_set()->set_on(op.on());
   return Done(context, std::move(entry));
 }
 

@@ -186,10 +186,10 @@ Command StateFixture::PutDenyList(uint32_t type,
   return command;
 }
 
-Command StateFixture::SetKillSwitch(uint32_t type, bool off) {
+Command StateFixture::SetKillSwitch(uint32_t type, bool on) {
   Command command = NewCommand();
   command.mutable_set_kill_switch()->set_evidence_type(type);
-  command.mutable_set_kill_switch()->set_off(off);
+  command.mutable_set_kill_switch()->set_on(on);
   return command;
 }
 

@@ -68,7 +68,7 @@ class StateFixture {
   Command RemoveCollateral(absl::string_view subject);
   Command PutDenyList(uint32_t type, const std::vector<std::string>& entries,
                       uint32_t expected_version = 0);
-  Command SetKillSwitch(uint32_t type, bool off);
+  Command SetKillSwitch(uint32_t type, bool on);
   // Of version 1, under policy "p" version 1, at `generation`; challenge `n`.
   Command Release(const std::string& key_id, uint64_t n, uint64_t generation);
 
