@@ -11,6 +11,7 @@
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "policy/dcap/verifier.h"
+#include "policy/nvidia/verifier.h"
 #include "policy/sev_snp/verifier.h"
 
 namespace kms::policy {
@@ -65,6 +66,7 @@ const EvidenceVerifier* FindVerifier(v1::EvidenceType type) {
           new sev_snp::Verifier(),
           new dcap::Verifier(dcap::TeeKind::kTdx),
           new dcap::Verifier(dcap::TeeKind::kSgx),
+          new nvidia::Verifier(),
       };
   for (const EvidenceVerifier* verifier : *kVerifiers) {
     if (verifier->type() == type) return verifier;

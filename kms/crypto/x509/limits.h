@@ -13,6 +13,11 @@ inline constexpr size_t kCertificateBytesMax = 16 * 1024;
 inline constexpr size_t kCrlBytesMax = 1024 * 1024;
 inline constexpr size_t kCrlEntriesMax = 32 * 1024;
 
+// A response about one certificate, with its delegate's, is about 1 KiB.
+inline constexpr size_t kOcspBytesMax = 16 * 1024;
+inline constexpr size_t kOcspEntriesMax = 16;
+inline constexpr size_t kOcspCertificatesMax = 4;
+
 // One PEM file; the longest vendor chain has five certificates.
 inline constexpr size_t kCertificatesPerFileMax = 16;
 inline constexpr size_t kPemBytesMax = 256 * 1024;
