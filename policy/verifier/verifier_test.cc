@@ -41,7 +41,6 @@ TEST(VerifyBundleTest, RejectsWhatIsNotOneCpusEvidence) {
             v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(Judge({Piece(v1::EVIDENCE_TYPE_UNSPECIFIED, {"evidence"})}),
             v1::EVIDENCE_UNSUPPORTED);
-  EXPECT_EQ(Judge({Piece(v1::TDX, {"evidence"})}), v1::EVIDENCE_UNSUPPORTED);
   EXPECT_EQ(Judge({Piece(static_cast<v1::EvidenceType>(77), {"evidence"})}),
             v1::EVIDENCE_UNSUPPORTED);
 }
@@ -72,7 +71,8 @@ TEST(VerifyBundleTest, NamesEachTypeOnce) {
   EXPECT_EQ(EvidenceTypeNamed("SEV-SNP"), v1::EVIDENCE_TYPE_UNSPECIFIED);
   EXPECT_EQ(EvidenceTypeNamed(""), v1::EVIDENCE_TYPE_UNSPECIFIED);
   EXPECT_EQ(*BoundBytes(v1::SEV_SNP), 64u);
-  EXPECT_EQ(RefusalOf(BoundBytes(v1::TDX).status()), v1::EVIDENCE_UNSUPPORTED);
+  EXPECT_EQ(RefusalOf(BoundBytes(v1::EVIDENCE_TYPE_UNSPECIFIED).status()),
+            v1::EVIDENCE_UNSUPPORTED);
 }
 
 TrustAnchor Anchor(const std::string& name, v1::EvidenceType type, char pin) {

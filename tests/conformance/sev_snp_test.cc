@@ -215,7 +215,7 @@ TEST(SevSnpTest, RejectsAnotherTypesLabel) {
   v1::Evidence evidence = Good(Genoa());
   evidence.set_type(v1::TDX);
   EXPECT_EQ(RefusalOf(Verify(evidence, Genoa().Anchor()).status()),
-            v1::EVIDENCE_UNSUPPORTED);
+            v1::EVIDENCE_MALFORMED);
 }
 
 // A8.

@@ -320,7 +320,7 @@ TEST_F(ReleaseTest, RefusesEvidenceOfATypeItCannotVerify) {
   loadgen::Prepared prepared = Prepare();
   v1::EvidenceBundle bundle;
   bundle.ParseFromString(prepared.request.evidence());
-  bundle.mutable_evidence(0)->set_type(v1::TDX);
+  bundle.mutable_evidence(0)->set_type(v1::EVIDENCE_TYPE_UNSPECIFIED);
   bundle.SerializeToString(prepared.request.mutable_evidence());
   EXPECT_EQ(Code(prepared), v1::EVIDENCE_UNSUPPORTED);
 }
