@@ -26,6 +26,7 @@
 #include "kms/server/admission.h"
 #include "kms/server/audit_service.h"
 #include "kms/server/caller_identity.h"
+#include "kms/server/collateral_fetch.h"
 #include "kms/server/collateral_service.h"
 #include "kms/server/gate.h"
 #include "kms/server/heartbeat.h"
@@ -187,6 +188,7 @@ class Server::Impl {
       ShutDownGrpc();
     }
     heartbeat_.Stop();
+    if (fetch_ != nullptr) fetch_->Stop();
     unsealer_.reset();
     log_.Write(LogLevel::kInfo, "stopped", {});
   }
@@ -222,7 +224,12 @@ class Server::Impl {
         key_service_(gate_, keys_),
         policy_service_(gate_, policies_),
         collateral_service_(gate_, collateral_),
-        audit_service_(gate_, audit_) {}
+        audit_service_(gate_, audit_) {
+    if (!config.collateral.mirror.url.empty()) {
+      fetch_ = std::make_unique<CollateralFetch>(config_.collateral.mirror,
+                                                 *holder_, clock, log);
+    }
+  }
 
   absl::Status Listen() {
     KMS_ASSIGN_OR_RETURN(
@@ -256,6 +263,7 @@ class Server::Impl {
         grpc_->GetHealthCheckService();
     heartbeat_.Start(
         [health](bool serving) { health->SetServingStatus(serving); });
+    if (fetch_ != nullptr) fetch_->Start();
     log_.Write(LogLevel::kInfo, "serving",
                {{"version", kVersion},
                 {"port", absl::StrCat(ports_[0])},
@@ -297,6 +305,7 @@ class Server::Impl {
   audit::AuditHandlers audit_;
   seal::SealHandlers seal_;
   Heartbeat heartbeat_;
+  std::unique_ptr<CollateralFetch> fetch_;  // Null: no mirror.
 
   StatusService status_service_;
   SealService seal_service_;

@@ -76,8 +76,9 @@ std::string TimeOrDash(absl::Time time) {
   return TimeText(absl::ToUnixMicros(time));
 }
 
-// A number where it fits, as nearly all do; else hex.
+// Null for none; a number where it fits, as nearly all do; else hex.
 Json NumberJson(const std::string& number) {
+  if (number.empty()) return nullptr;
   if (number.size() > sizeof(uint64_t)) return Hex(number);
   uint64_t value = 0;
   for (const char c : number) value = value << 8 | static_cast<uint8_t>(c);
@@ -112,8 +113,9 @@ void PrintText(Context& context, const Json& result) {
     for (const auto& [key, value] : item.items()) {
       if (key == "role") continue;
       context.out() << "  " << key << std::string(13 - key.size(), ' ')
-                    << (value.is_string() ? value.get<std::string>()
-                                          : value.dump())
+                    << (value.is_null()     ? "-"
+                        : value.is_string() ? value.get<std::string>()
+                                            : value.dump())
                     << "\n";
     }
   }
@@ -171,13 +173,11 @@ void AddCollateralVerifyCommand(CLI::App& collateral, Context& context) {
   verify
       ->add_option("--anchor", options->anchors,
                    "A further vendor root or key, named after its file")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->allow_extra_args(false);
   verify
       ->add_option("--simulated-anchor", options->simulated_anchors,
                    "A simulator's root")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->allow_extra_args(false);
   verify->add_option("-o,--output", options->output, "text or json")
       ->check(CLI::IsMember({"text", "json"}));
   verify->callback(
