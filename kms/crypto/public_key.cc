@@ -18,6 +18,8 @@ namespace kms::crypto {
 namespace {
 
 constexpr size_t kEd25519SignatureSize = 64;
+// FromSpki has the exact bound; this one keeps lengths encodable.
+constexpr size_t kRsaNumberBytesMax = 1024;
 
 absl::Status Mismatch() {
   return absl::UnauthenticatedError("signature: does not verify");
@@ -135,6 +137,17 @@ absl::StatusOr<PublicKey> PublicKey::FromPoint(Curve curve, BytesView point) {
         "EC point: ", point.size(), " bytes, want ", CurvePointSize(curve)));
   }
   return FromSpki(AsBytes(MakeEcSpki(curve, point)));
+}
+
+absl::StatusOr<PublicKey> PublicKey::FromRsa(BytesView modulus,
+                                             BytesView exponent) {
+  // Two encodings of one number would be two keys to who compares them.
+  if (modulus.empty() || modulus[0] == 0 || exponent.empty() ||
+      exponent[0] == 0 || modulus.size() > kRsaNumberBytesMax ||
+      exponent.size() > kRsaNumberBytesMax) {
+    return absl::InvalidArgumentError("RSA key: not two minimal numbers");
+  }
+  return FromSpki(AsBytes(MakeRsaSpki(modulus, exponent)));
 }
 
 absl::StatusOr<PublicKey> PublicKey::Ed25519(BytesView key) {

@@ -38,6 +38,11 @@ class PublicKey {
   // kInvalidArgument: another length or form, or not on the curve.
   static absl::StatusOr<PublicKey> FromPoint(Curve curve, BytesView point);
 
+  // `modulus` and `exponent`: big-endian, no leading zero, as FromSpki demands
+  // of a key of rsaEncryption. kInvalidArgument otherwise.
+  static absl::StatusOr<PublicKey> FromRsa(BytesView modulus,
+                                           BytesView exponent);
+
   // `key`: 32 bytes. kInvalidArgument: another length.
   static absl::StatusOr<PublicKey> Ed25519(BytesView key);
 

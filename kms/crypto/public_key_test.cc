@@ -60,6 +60,31 @@ absl::StatusCode SpkiCode(const std::string& der) {
   return PublicKey::FromSpki(AsBytes(der)).status().code();
 }
 
+TEST(RsaKeyTest, MakesTheSpkiOfModulusAndExponent) {
+  for (size_t bits : {2048, 2056, 3072, 4095, 4096}) {
+    const std::string signed_modulus = Modulus(bits);
+    const std::string modulus =
+        signed_modulus[0] == 0 ? signed_modulus.substr(1) : signed_modulus;
+    const auto key = PublicKey::FromRsa(AsBytes(modulus), AsBytes(kExponent));
+    ASSERT_TRUE(key.ok()) << key.status();
+    EXPECT_EQ(key->spki(), RsaSpki(FromHex(std::string(kRsaOid) + "0500"),
+                                   signed_modulus, kExponent));
+  }
+}
+
+TEST(RsaKeyTest, RejectsNumbersThatAreNotMinimalOrNoKey) {
+  const std::string modulus = Modulus(2047);
+  const auto code = [](const std::string& n, const std::string& e) {
+    return PublicKey::FromRsa(AsBytes(n), AsBytes(e)).status().code();
+  };
+  EXPECT_EQ(code('\0' + modulus, kExponent), kInvalid);
+  EXPECT_EQ(code(modulus, '\0' + kExponent), kInvalid);
+  EXPECT_EQ(code("", kExponent), kInvalid);
+  EXPECT_EQ(code(modulus, ""), kInvalid);
+  EXPECT_EQ(code(modulus, kExponent), kInvalid);  // A bit too short.
+  EXPECT_EQ(code(std::string(1025, '\1'), kExponent), kInvalid);
+}
+
 TEST(FromSpki, ReadsEveryKindAndWritesItBack) {
   const std::string point = EcdsaSigningKey::Generate(Curve::kP384)->spki();
   const auto key = PublicKey::FromSpki(AsBytes(point)).value();

@@ -132,21 +132,36 @@ absl::Status ReadRsaPssKey(DerReader& algorithm, Spki& spki) {
   return ReadRsaKey(spki);
 }
 
+// Up to 65535 bytes, which the longest RSA key is far below.
+void AppendElement(uint8_t tag, BytesView contents, ByteWriter& out) {
+  out.U8(tag);
+  if (contents.size() > 0xff) {
+    out.U8(0x82).U8(static_cast<uint8_t>(contents.size() >> 8));
+  } else if (contents.size() > 0x7f) {
+    out.U8(0x81);
+  }
+  out.U8(static_cast<uint8_t>(contents.size() & 0xff)).Bytes(contents);
+}
+
+void AppendUnsigned(BytesView number, ByteWriter& out) {
+  const bool sign_byte = number.empty() || (number[0] & 0x80) != 0;
+  AppendElement(kDerInteger,
+                AsBytes((sign_byte ? std::string(1, '\0') : std::string()) +
+                        ToString(number)),
+                out);
+}
+
 std::string MakeSpki(const ByteWriter& algorithm, BytesView key) {
   ByteWriter body;
-  body.U8(kDerSequence).U8(static_cast<uint8_t>(algorithm.str().size()));
-  body.Bytes(algorithm.str());
-  body.U8(kDerBitString).U8(static_cast<uint8_t>(key.size() + 1)).U8(0);
-  body.Bytes(key);
+  AppendElement(kDerSequence, AsBytes(algorithm.str()), body);
+  AppendElement(kDerBitString, AsBytes('\0' + ToString(key)), body);
   ByteWriter spki;
-  // Ed25519 and EC keys stay below 128 bytes: short form lengths throughout.
-  spki.U8(kDerSequence).U8(static_cast<uint8_t>(body.str().size()));
-  spki.Bytes(body.str());
+  AppendElement(kDerSequence, AsBytes(body.str()), spki);
   return spki.Take();
 }
 
 void AppendOid(BytesView oid, ByteWriter& out) {
-  out.U8(kDerOid).U8(static_cast<uint8_t>(oid.size())).Bytes(oid);
+  AppendElement(kDerOid, oid, out);
 }
 
 }  // namespace
@@ -199,6 +214,18 @@ std::string MakeEd25519Spki(BytesView key) {
   ByteWriter algorithm;
   AppendOid(kEd25519Oid, algorithm);
   return MakeSpki(algorithm, key);
+}
+
+std::string MakeRsaSpki(BytesView modulus, BytesView exponent) {
+  ByteWriter algorithm;
+  AppendOid(kRsaEncryptionOid, algorithm);
+  AppendElement(kDerNull, BytesView(), algorithm);
+  ByteWriter numbers;
+  AppendUnsigned(modulus, numbers);
+  AppendUnsigned(exponent, numbers);
+  ByteWriter key;
+  AppendElement(kDerSequence, AsBytes(numbers.str()), key);
+  return MakeSpki(algorithm, AsBytes(key.str()));
 }
 
 }  // namespace kms::crypto

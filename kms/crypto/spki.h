@@ -42,6 +42,9 @@ absl::StatusOr<Spki> ParseSpki(BytesView der);
 // `point` is 0x04, x, y; `key` is 32 bytes. Neither is looked at.
 std::string MakeEcSpki(Curve curve, BytesView point);
 std::string MakeEd25519Spki(BytesView key);
+// `modulus` and `exponent` are big-endian without leading zeros; neither is
+// looked at. Up to 60,000 bytes together.
+std::string MakeRsaSpki(BytesView modulus, BytesView exponent);
 
 }  // namespace kms::crypto
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "kms/base/byte_writer.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "kms/crypto/digest.h"
@@ -108,49 +109,103 @@ absl::StatusOr<Judgement> Appraiser::Judge(const Instance& instance,
   return judgement;
 }
 
+bool Appraiser::KnownKeys::IsOf(const storage::StateView& view) const {
+  return settings_index == view.settings_index() &&
+         epoch == view.position().epoch &&
+         cluster_id == view.header().cluster_id();
+}
+
+std::shared_ptr<const Appraiser::KnownKey> Appraiser::FindKnown(
+    const storage::StateView& view, const std::string& name) {
+  absl::MutexLock lock(&mutex_);
+  if (!known_keys_.IsOf(view)) return nullptr;
+  const auto found = known_keys_.by_name.find(name);
+  return found == known_keys_.by_name.end() ? nullptr : found->second;
+}
+
+void Appraiser::Remember(const storage::StateView& view,
+                         const std::string& name,
+                         std::shared_ptr<const KnownKey> known) {
+  absl::MutexLock lock(&mutex_);
+  if (!known_keys_.IsOf(view) || known_keys_.by_name.size() >= kKnownKeysMax) {
+    known_keys_ = {view.header().cluster_id(),
+                   view.position().epoch,
+                   view.settings_index(),
+                   {}};
+  }
+  known_keys_.by_name[name] = std::move(known);
+}
+
+absl::Status Appraiser::ReadKey(const storage::StateView& view,
+                                const Session& session, KnownKey& read) {
+  KMS_ASSIGN_OR_RETURN(read.key,
+                       view.GetKeyUncounted(session.name_space, session.key));
+  read.version =
+      session.version == 0 ? read.key.primary_version() : session.version;
+  if (read.key.policy().empty()) {
+    return Refuse(v1::NO_POLICY,
+                  "key: names no policy, so it releases nothing");
+  }
+  KMS_ASSIGN_OR_RETURN(const storage::StateView::Policy stored,
+                       view.GetPolicy(session.name_space, read.key.policy()));
+  read.policy_version = stored.version;
+  KMS_ASSIGN_OR_RETURN(
+      read.policy,
+      policies_.Get(session.name_space, read.key.policy(), stored.version,
+                    AsBytes(stored.record.source())));
+  return absl::OkStatus();
+}
+
 // From here on every refusal is one of verified Evidence: the judgement says
 // how far it came.
 absl::Status Appraiser::Decide(const storage::StateView& view,
                                const collateral::AppraisalInputs& inputs,
                                const Session& session, const v1::Claims& claims,
                                absl::Time now, Judgement& judgement) {
-  KMS_ASSIGN_OR_RETURN(const ::storage::v1::KeyRecord key,
-                       view.GetKeyUncounted(session.name_space, session.key));
-  judgement.key_id = key.key_id();
-  judgement.key_version =
-      session.version == 0 ? key.primary_version() : session.version;
-  if (key.policy().empty()) {
-    return Refuse(v1::NO_POLICY,
-                  "key: names no policy, so it releases nothing");
+  const std::string name = ByteWriter()
+                               .Field(session.name_space)
+                               .Field(session.key)
+                               .U32Be(session.version)
+                               .Take();
+  std::shared_ptr<const KnownKey> known = FindKnown(view, name);
+  std::shared_ptr<KnownKey> read;
+  absl::Status readable;
+  if (known == nullptr) {
+    known = read = std::make_shared<KnownKey>();
+    readable = ReadKey(view, session, *read);
   }
-  judgement.policy = key.policy();
-  KMS_ASSIGN_OR_RETURN(const storage::StateView::Policy stored,
-                       view.GetPolicy(session.name_space, key.policy()));
-  judgement.policy_version = stored.version;
-  KMS_ASSIGN_OR_RETURN(
-      const admin::CachedPolicy compiled,
-      policies_.Get(session.name_space, key.policy(), stored.version,
-                    AsBytes(stored.record.source())));
-  judgement.policy_digest = compiled.source_digest;
+  judgement.key_id = known->key.key_id();
+  judgement.key_version = known->version;
+  judgement.policy = known->key.policy();
+  judgement.policy_version = known->policy_version;
+  judgement.policy_digest = known->policy.source_digest;
+  KMS_RETURN_IF_ERROR(readable);
   // Before the policy: none can allow it.
   KMS_RETURN_IF_ERROR(inputs.denied.CheckClaims(claims));
 
   v1::RequestContext context;
   context.set_namespace_(session.name_space);
   context.set_key(session.key);
-  context.set_key_version(judgement.key_version);
+  context.set_key_version(known->version);
   context.set_purpose("release");
-  judgement.decision = policy::Appraise(*compiled.policy, claims, context, now);
-  judgement.decision.set_policy_version(stored.version);
+  judgement.decision =
+      policy::Appraise(*known->policy.policy, claims, context, now);
+  judgement.decision.set_policy_version(known->policy_version);
   if (!judgement.decision.allowed()) {
     return Refuse(judgement.decision.code(), judgement.decision.reason());
   }
-  // Only who may have the key learns of its state.
-  KMS_RETURN_IF_ERROR(CheckVersionState(key, judgement.key_version));
-  KMS_ASSIGN_OR_RETURN(const ::storage::v1::KeyMaterial material,
-                       view.GetKeyMaterial(session.name_space, key.key_id(),
-                                           judgement.key_version));
-  judgement.wrapped_material = material.wrapped();
+  // Only who may have the key learns of its state, and only what was once
+  // allowed is remembered.
+  if (read != nullptr) {
+    KMS_RETURN_IF_ERROR(CheckVersionState(read->key, read->version));
+    KMS_ASSIGN_OR_RETURN(
+        const ::storage::v1::KeyMaterial material,
+        view.GetKeyMaterial(session.name_space, read->key.key_id(),
+                            read->version));
+    read->wrapped_material = material.wrapped();
+    Remember(view, name, read);
+  }
+  judgement.wrapped_material = known->wrapped_material;
   return absl::OkStatus();
 }
 

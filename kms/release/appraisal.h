@@ -6,10 +6,14 @@
 #define KMS_RELEASE_APPRAISAL_H_
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "kms/admin/policy_cache.h"
 #include "kms/collateral/appraisal_inputs.h"
@@ -75,6 +79,33 @@ class Appraiser {
                                   const Session& session, absl::Time now);
 
  private:
+  // What the state says of a key that was once released. Remembered, because
+  // five rows are read and opened for it, and it is the same until a key or
+  // policy changes. Apply checks all of it again, where the release is ordered.
+  struct KnownKey {
+    ::storage::v1::KeyRecord key;
+    uint32_t version = 0;  // That was asked for, or the primary one.
+    uint32_t policy_version = 0;
+    admin::CachedPolicy policy;
+    std::string wrapped_material;
+  };
+  // Those of one state; another state empties it.
+  struct KnownKeys {
+    std::string cluster_id;
+    uint64_t epoch = 0;
+    uint64_t settings_index = 0;
+    std::map<std::string, std::shared_ptr<const KnownKey>> by_name;
+
+    bool IsOf(const storage::StateView& view) const;
+  };
+  std::shared_ptr<const KnownKey> FindKnown(const storage::StateView& view,
+                                            const std::string& name);
+  void Remember(const storage::StateView& view, const std::string& name,
+                std::shared_ptr<const KnownKey> known);
+  // Fills `read` with all but the material, as far as it comes.
+  absl::Status ReadKey(const storage::StateView& view, const Session& session,
+                       KnownKey& read);
+
   absl::Status Decide(const storage::StateView& view,
                       const collateral::AppraisalInputs& inputs,
                       const Session& session, const v1::Claims& claims,
@@ -83,6 +114,8 @@ class Appraiser {
   policy::VerifiedCache verified_{kVerifiedBytesMax};
   admin::PolicyCache policies_;
   collateral::AppraisalInputsCache inputs_;
+  absl::Mutex mutex_;
+  KnownKeys known_keys_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace kms::release

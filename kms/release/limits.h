@@ -22,6 +22,10 @@ inline constexpr int kAppraisalsMax = 3;
 // KiB: some 8,000 machines.
 inline constexpr size_t kVerifiedBytesMax = size_t{128} << 20;
 
+// Keys remembered with their policies, until any key or policy changes: what a
+// fleet starts with. One with a secret of ordinary size takes a few KiB.
+inline constexpr size_t kKnownKeysMax = 1024;
+
 // Rule ids in a refusal's leaf.
 inline constexpr int kFailedRulesMax = 32;
 

@@ -159,6 +159,7 @@ absl::StatusOr<v1::ReleaseKeyResponse> ReleaseHandler::Release(
   // again; one that moves every time is an operator at work: the client waits.
   absl::Status stale;
   for (int attempt = 0; attempt < kAppraisalsMax; ++attempt) {
+    storage::Replica::Announcement announcement = instance.replica->Announce();
     const absl::StatusOr<Judgement> judgement = appraiser_.Judge(
         instance, *instance.replica->View(), session, clock_.Now());
     if (!judgement.ok()) {
@@ -166,7 +167,8 @@ absl::StatusOr<v1::ReleaseKeyResponse> ReleaseHandler::Release(
       return judgement.status();
     }
     if (!judgement->verdict.ok()) {
-      RecordRefusal(caller, instance, session, *judgement, deadline);
+      RecordRefusal(caller, instance, session, *judgement, deadline,
+                    std::move(announcement));
       return ForWorkload(judgement->verdict);
     }
     KMS_RETURN_IF_ERROR(KeepEvidence(instance, session, clock_.Now()));
@@ -184,8 +186,9 @@ absl::StatusOr<v1::ReleaseKeyResponse> ReleaseHandler::Release(
     release.set_kem_id(session.kem_id);
 
     // Recorded first: below this line the release stands in the log.
-    KMS_ASSIGN_OR_RETURN(const storage::Applied applied,
-                         instance.replica->Propose(command, deadline));
+    KMS_ASSIGN_OR_RETURN(
+        const storage::Applied applied,
+        instance.replica->Propose(command, deadline, std::move(announcement)));
     if (applied.effect.refusal == v1::APPRAISAL_STALE) {
       stale = applied.effect.status();
       continue;
@@ -205,11 +208,10 @@ absl::StatusOr<v1::ReleaseKeyResponse> ReleaseHandler::Release(
   return stale;
 }
 
-void ReleaseHandler::RecordRefusal(const Caller& caller,
-                                   const Instance& instance,
-                                   const Session& session,
-                                   const Judgement& judgement,
-                                   absl::Time deadline) {
+void ReleaseHandler::RecordRefusal(
+    const Caller& caller, const Instance& instance, const Session& session,
+    const Judgement& judgement, absl::Time deadline,
+    storage::Replica::Announcement announcement) {
   const absl::Time now = clock_.Now();
   if (judgement.key_id.empty() || !refused_keys_.Allow(judgement.key_id, now)) {
     refusals_.Count(caller.peer, judgement.verdict, now);
@@ -229,7 +231,8 @@ void ReleaseHandler::RecordRefusal(const Caller& caller,
   // could not is counted. Evidence is kept for leaves only: any genuine TEE
   // can be refused, as often as it likes.
   if (!KeepEvidence(instance, session, now).ok() ||
-      !instance.replica->Propose(command, deadline).ok()) {
+      !instance.replica->Propose(command, deadline, std::move(announcement))
+           .ok()) {
     refusals_.Count(caller.peer, judgement.verdict, now);
   }
 }

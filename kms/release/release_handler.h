@@ -78,7 +78,8 @@ class ReleaseHandler {
   // A refusal of verified Evidence: ordered, up to a rate a key.
   void RecordRefusal(const Caller& caller, const Instance& instance,
                      const Session& session, const Judgement& judgement,
-                     absl::Time deadline);
+                     absl::Time deadline,
+                     storage::Replica::Announcement announcement);
 
   const InstanceHolder& instances_;
   const Clock& clock_;

@@ -140,6 +140,30 @@ TEST_F(ReleaseHandlerTest, RecordsTheReleaseThatItAnswers) {
   EXPECT_EQ(LastLeaf().released().policy(), "guests");
 }
 
+TEST_F(ReleaseHandlerTest, JudgesAKeyThatItRememberedByWhatHoldsNow) {
+  const auto release = [this] {
+    return RefusalOf(Release(Request(Challenge())));
+  };
+  const lifecycle::KeyHandlers keys(test_->holder);
+  v1::SetKeyVersionStateRequest change;
+  change.set_name("weights");
+  change.set_version(1);
+  EXPECT_EQ(release(), v1::REFUSAL_CODE_UNSPECIFIED);
+  change.set_state(v1::KeyVersion::DISABLED);
+  ASSERT_TRUE(keys.SetKeyVersionState(TestAdministrator(), change).ok());
+  EXPECT_EQ(release(), v1::VERSION_DISABLED);
+  change.set_state(v1::KeyVersion::ENABLED);
+  ASSERT_TRUE(keys.SetKeyVersionState(TestAdministrator(), change).ok());
+  EXPECT_EQ(release(), v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_EQ(LastLeaf().released().version(), 1u);
+
+  v1::RotateKeyRequest rotate;
+  rotate.set_name("weights");
+  ASSERT_TRUE(keys.RotateKey(TestAdministrator(), rotate).ok());
+  EXPECT_EQ(release(), v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_EQ(LastLeaf().released().version(), 2u);
+}
+
 TEST_F(ReleaseHandlerTest, KeepsTheEvidenceOfWhatItReleased) {
   const v1::ReleaseKeyRequest request = Request(Challenge());
   ASSERT_TRUE(Release(request).ok());

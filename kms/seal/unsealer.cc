@@ -17,6 +17,7 @@
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "kms/crypto/random.h"
+#include "kms/seal/kept_checkpoint.h"
 #include "kms/seal/limits.h"
 #include "kms/seal/new_cluster.h"
 #include "kms/seal/private_file.h"
@@ -375,10 +376,12 @@ absl::Status Unsealer::OpenInstance(const OpenedSeal& opened) {
   }
   SealFile seal;
   InstanceFile file;
+  std::string kept;
   {
     absl::MutexLock lock(&mutex_);
     seal = *seal_;
     file = instance_;
+    kept = state_.last_checkpoint;
   }
   KMS_ASSIGN_OR_RETURN(
       crypto::Ed25519SigningKey instance_key,
@@ -386,6 +389,7 @@ absl::Status Unsealer::OpenInstance(const OpenedSeal& opened) {
   auto next = std::make_unique<Opened>(std::move(instance_key));
   KMS_RETURN_IF_ERROR(OpenStores(*next));
   KMS_RETURN_IF_ERROR(OpenReplica(*next, seal, file, opened.keyring));
+  KMS_RETURN_IF_ERROR(CheckAgainstKept(kept, *next->instance));
 
   auto gone = std::make_shared<absl::Notification>();
   const std::shared_ptr<Opened> shared(next.release(), [gone](Opened* last) {

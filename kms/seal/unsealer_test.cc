@@ -15,6 +15,9 @@
 #include "gtest/gtest.h"
 #include "kms/base/refusal.h"
 #include "kms/base/secret_access.h"
+#include "kms/crypto/checkpoint.h"
+#include "kms/crypto/note.h"
+#include "kms/release/origin.h"
 #include "kms/seal/private_file.h"
 #include "storage/replica/replica.h"
 
@@ -220,6 +223,40 @@ TEST_F(UnsealerTest, TheLastCheckpointShowsWhileSealed) {
     ASSERT_TRUE(unsealer->KeepCheckpoint("origin\n7\nroot\n").ok());
   }
   EXPECT_EQ(Open()->state().last_checkpoint, "origin\n7\nroot\n");
+}
+
+// What was restored is not what this instance vouched for.
+TEST_F(UnsealerTest, RefusesAStateThatTheKeptCheckpointContradicts) {
+  const auto unsealer = Open();
+  const std::string share = Init(*unsealer, 1, 1).front();
+  std::shared_ptr<const Instance> instance = *holder_.Get();
+  auto view = instance->replica->View();
+  const auto note = [&](uint64_t size, const std::string& root) {
+    const std::string origin = release::CheckpointOrigin(
+        AsBytes(instance->cluster_id), view->position().epoch);
+    return *crypto::SignNote(*crypto::FormatCheckpoint({origin, size, root}),
+                             origin, instance->checkpoint_key);
+  };
+  const uint64_t size = view->tree_size();
+  const std::string root = view->tree_root();
+  const std::string good = note(size, root);
+  const std::string newer = note(size + 1, root);
+  const std::string forked = note(size, std::string(32, 'f'));
+  std::string foreign = good;
+  foreign[0] = static_cast<char>(foreign[0] ^ 1);
+  const auto reopen = [&](const std::string& kept) {
+    EXPECT_TRUE(unsealer->KeepCheckpoint(kept).ok());
+    const absl::Status opened = unsealer->Unseal(kAlice, share);
+    EXPECT_EQ(opened.ok(), holder_.Get().ok());
+    return RefusalOf(opened);
+  };
+  view.reset();
+  instance.reset();
+  ASSERT_TRUE(unsealer->Seal(Soon()).ok());
+  EXPECT_EQ(reopen(newer), v1::DATA_LOSS);
+  EXPECT_EQ(reopen(forked), v1::DATA_LOSS);
+  EXPECT_EQ(reopen(foreign), v1::DATA_LOSS);
+  EXPECT_EQ(reopen(good), v1::REFUSAL_CODE_UNSPECIFIED);
 }
 
 TEST_F(UnsealerTest, ADevelopmentSealOpensByItself) {

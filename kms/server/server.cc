@@ -126,6 +126,10 @@ void Bound(grpc::ServerBuilder& builder, const Limits& limits) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kPingStrikesMax);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                              Milliseconds(kHandshakeTimeout));
+  // Per-call bookkeeping that nobody reads, and pings to estimate a bandwidth
+  // that messages of kilobytes never fill.
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   // Two processes on one port would share the clients between a sealed and an
   // unsealed instance.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);

@@ -122,7 +122,10 @@ absl::StatusOr<TcbStatus> AdviseRelaunch(const TdReport& td,
   if (now[kModuleVersion] != 0) {
     KMS_ASSIGN_OR_RETURN(const TdxModuleIdentity* identity,
                          FindIdentity(tcb_info, now[kModuleVersion]));
-    module_svn = identity->levels.front().isv_svn;
+    const IsvLevel& latest_module = identity->levels.front();
+    // QVL does not ask this; a launch under it would gain nothing.
+    if (latest_module.status != TcbStatus::kUpToDate) return rating.status;
+    module_svn = latest_module.isv_svn;
   }
   if (now[kModuleSvn] < module_svn ||
       now[kSeamLoaderSvn] < latest.tdx[kSeamLoaderSvn]) {

@@ -39,8 +39,8 @@ struct Event {
   uint32_t index = 0;
   uint32_t type = 0;
   // One for each of the log's algorithms, in their order.
-  absl::InlinedVector<BytesView, 4> digests;
-  BytesView data;
+  absl::InlinedVector<BytesView, 4> digests = {};
+  BytesView data = {};
 };
 
 // Source: TCG Algorithm Registry. Those that are not named here are carried,

@@ -1,5 +1,6 @@
 #include "policy/event_log/match.h"
 
+#include <iterator>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -61,20 +62,53 @@ absl::Status CheckRegisters(const EventLog& log, Format format) {
   return absl::OkStatus();
 }
 
+// systemd-pcrphase.service(8): what it measures into PCR 11 as the boot goes
+// on, each word without a terminating zero; the first two in an initrd only.
+constexpr uint32_t kPhasePcr = 11;
+constexpr absl::string_view kPhases[] = {
+    "enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", "final"};
+constexpr size_t kFirstPhases[] = {0, 2};
+
+// The last of the phases that lead from `replayed` to `value`; empty if none
+// do.
+absl::string_view FindPhase(Algorithm algorithm, const std::string& replayed,
+                            const std::string& value) {
+  for (size_t phase : kFirstPhases) {
+    std::string reached = replayed;
+    for (; phase < std::size(kPhases); ++phase) {
+      reached = Extend(algorithm, AsBytes(reached),
+                       AsBytes(DigestOf(algorithm, AsBytes(kPhases[phase]))));
+      if (reached == value) return kPhases[phase];
+    }
+  }
+  return "";
+}
+
+struct Matched {
+  std::set<uint32_t> registers;
+  absl::string_view phase;
+};
+
 // The registers that the log extends and leads to.
-absl::StatusOr<std::set<uint32_t>> Match(
+absl::StatusOr<Matched> Match(
     const EventLog& log, size_t bank, Format format,
     const std::map<uint32_t, std::string>& signed_registers) {
   const Registers replayed = Replay(log, bank);
   const size_t bytes = log.banks[bank].digest_bytes;
-  std::set<uint32_t> matched;
+  const auto algorithm = static_cast<Algorithm>(log.banks[bank].algorithm);
+  Matched matched;
   for (const auto& [reg, value] : signed_registers) {
     const uint32_t logged = LoggedIndex(format, reg);
     const auto found = replayed.find(logged);
     if (found != replayed.end() && found->second == value) {
-      matched.insert(reg);
+      matched.registers.insert(reg);
     } else if (IsRuntime(format, reg)) {
-      continue;
+      if (format != Format::kTcg || reg != kPhasePcr ||
+          found == replayed.end()) {
+        continue;
+      }
+      matched.phase = FindPhase(algorithm, found->second, value);
+      if (!matched.phase.empty()) matched.registers.insert(reg);
     } else if (found != replayed.end()) {
       return Inconsistent(
           absl::StrCat("replayed, it does not give register ", reg));
@@ -100,9 +134,13 @@ absl::StatusOr<v1::EventLogClaims> MatchRegisters(
                                " digests"));
   }
   KMS_RETURN_IF_ERROR(CheckRegisters(log, format));
-  KMS_ASSIGN_OR_RETURN(const std::set<uint32_t> matched,
+  KMS_ASSIGN_OR_RETURN(const Matched matched,
                        Match(log, *bank, format, signed_registers));
-  return MakeClaims(log, algorithm, *bank, format, matched, signed_registers);
+  KMS_ASSIGN_OR_RETURN(v1::EventLogClaims claims,
+                       MakeClaims(log, algorithm, *bank, format,
+                                  matched.registers, signed_registers));
+  claims.set_boot_phase(std::string(matched.phase));
+  return claims;
 }
 
 }  // namespace kms::event_log

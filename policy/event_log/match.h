@@ -31,7 +31,8 @@ namespace kms::event_log {
 //     all events of a register out hides what was measured.
 //   - Software extends it at run time, after firmware's log is closed: PCR 10
 //     (IMA), 11 and 15 (systemd), 16 to 23, RTMR3. Such a register is left out
-//     of the Claims if the log does not lead to its value, not refused.
+//     of the Claims if the log does not lead to its value, not refused. For
+//     PCR 11 the log may go on with systemd-pcrphase's words: the phase.
 // Events of registers that were not signed are not claimed. Every PCR of 0 to
 // 7 that the log extends must have its separator: without it, nobody can tell
 // what firmware measured from what came after (PFP, EV_SEPARATOR).

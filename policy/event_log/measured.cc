@@ -22,8 +22,14 @@ constexpr Prefix kGrubPrefixes[] = {
     {"grub_kernel_cmdline ", true},
 };
 
+// UTF-16 only with its terminating zero: half of all binary data would pass for
+// text otherwise.
 std::string TextOf(BytesView bytes) {
   if (auto text = Utf8Text(bytes); text.has_value()) return *std::move(text);
+  if (bytes.size() < 2 || bytes[bytes.size() - 1] != 0 ||
+      bytes[bytes.size() - 2] != 0) {
+    return "";
+  }
   return Utf16Text(bytes).value_or("");
 }
 

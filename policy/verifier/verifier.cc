@@ -10,9 +10,13 @@
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
+#include "policy/az_vtpm/verifier.h"
+#include "policy/cca/verifier.h"
 #include "policy/dcap/verifier.h"
+#include "policy/nitro/verifier.h"
 #include "policy/nvidia/verifier.h"
 #include "policy/sev_snp/verifier.h"
+#include "policy/tpm/verifier.h"
 
 namespace kms::policy {
 namespace {
@@ -63,10 +67,15 @@ const Role* FindRole(absl::string_view name) {
 const EvidenceVerifier* FindVerifier(v1::EvidenceType type) {
   static const auto* const kVerifiers =
       new std::vector<const EvidenceVerifier*>{
+          new cca::Verifier(),
+          new nitro::Verifier(),
           new sev_snp::Verifier(),
           new dcap::Verifier(dcap::TeeKind::kTdx),
           new dcap::Verifier(dcap::TeeKind::kSgx),
           new nvidia::Verifier(),
+          new tpm::Verifier(),
+          new az_vtpm::Verifier(az_vtpm::Hardware::kSnp),
+          new az_vtpm::Verifier(az_vtpm::Hardware::kTdx),
       };
   for (const EvidenceVerifier* verifier : *kVerifiers) {
     if (verifier->type() == type) return verifier;

@@ -116,6 +116,11 @@ rocksdb::Options DbOptions(const RocksdbOptions& options, rocksdb::Env* env,
   db.unordered_write = false;
   db.atomic_flush = true;
 
+  // Writers are few, and a core that spins for another's write is one that does
+  // not verify signatures.
+  db.enable_write_thread_adaptive_yield = false;
+  db.allow_concurrent_memtable_write = false;
+
   // Any background error is the end: no second try.
   db.max_bgerror_resume_count = 0;
   db.listeners = {std::make_shared<FailureListener>(std::move(health))};

@@ -18,6 +18,15 @@ inline constexpr size_t kQueuedBytesMax = size_t{4} << 20;
 inline constexpr size_t kBatchOverheadBytes = 512;
 inline constexpr size_t kCommandFramingBytes = 8;  // A tag and a length.
 
+// A batch costs much the same whatever it holds: a signature, a sync, a
+// checkpoint. So one that has begun to collect waits for commands that were
+// announced, but not for ever: this long is what a release may lose by it, and
+// less than it waits for a processor where many are judged at once.
+inline constexpr absl::Duration kBatchWait = absl::Milliseconds(10);
+
+// With this many its cost is shared out: more are not waited for.
+inline constexpr size_t kBatchCommandsWanted = 64;
+
 // Behind the log by more than this, new callers are sent elsewhere
 // (review.md 37).
 inline constexpr size_t kBatchesInFlightMax = 1000;

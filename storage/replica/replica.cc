@@ -73,7 +73,16 @@ class Replica::Impl {
   absl::Status OpenIncarnation(absl::Time deadline);
   void StartThreads();
 
-  absl::StatusOr<Applied> Propose(ApprovedCommand command, absl::Time deadline);
+  absl::StatusOr<Applied> Propose(ApprovedCommand command, absl::Time deadline,
+                                  Announcement announcement);
+  void Announce() {
+    absl::MutexLock lock(&mutex_);
+    ++announced_;
+  }
+  void Withdraw() {
+    absl::MutexLock lock(&mutex_);
+    --announced_;
+  }
   absl::Status Tick();
   void Stop(absl::Time deadline);
   absl::Status health() const {
@@ -92,6 +101,7 @@ class Replica::Impl {
 
   // --- The proposer thread. ---
   void ProposerLoop();
+  void AwaitAnnounced() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<ProposalPtr> TakeBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ProposeBatch(uint64_t sequence,
                     const std::vector<ProposalPtr>& proposals);
@@ -135,6 +145,7 @@ class Replica::Impl {
   LogKeeper keeper_ ABSL_GUARDED_BY(mutex_);
   std::deque<ProposalPtr> queue_ ABSL_GUARDED_BY(mutex_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t announced_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<uint64_t, InFlight> in_flight_ ABSL_GUARDED_BY(mutex_);
   uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;  // Of the last batch.
   bool tick_wanted_ ABSL_GUARDED_BY(mutex_) = false;
@@ -273,7 +284,8 @@ absl::Status Replica::Impl::CheckAdmission() const {
 }
 
 absl::StatusOr<Applied> Replica::Impl::Propose(ApprovedCommand command,
-                                               absl::Time deadline) {
+                                               absl::Time deadline,
+                                               Announcement announcement) {
   if (command.command().size() > kCommandBytesMax) {
     return Refuse(v1::REQUEST_TOO_LARGE,
                   absl::StrCat("command: ", command.command().size(),
@@ -302,6 +314,7 @@ absl::StatusOr<Applied> Replica::Impl::Propose(ApprovedCommand command,
   proposal->proposed_at = options_.boot_time();
 
   absl::MutexLock lock(&mutex_);
+  if (std::exchange(announcement.impl_, nullptr) != nullptr) --announced_;
   KMS_RETURN_IF_ERROR(CheckAdmission());
   queue_.push_back(proposal);
   queued_bytes_ += proposal->bytes;
@@ -430,7 +443,10 @@ void Replica::Impl::ProposerLoop() {
         return BatchWanted();
       };
       mutex_.Await(absl::Condition(&wanted));
+      AwaitAnnounced();
       if (ended_ || !fatal_.ok()) return;
+      // The only command may have left meanwhile, at its deadline.
+      if (!BatchWanted()) continue;
       proposals = TakeBatch();
       // A batch that was not appended leaves its number to the next.
       sequence = sequence_ + 1;
@@ -438,6 +454,20 @@ void Replica::Impl::ProposerLoop() {
     }
     ProposeBatch(sequence, proposals);
   }
+}
+
+// Of a batch that nobody waits for, the clock is all; it goes at once.
+void Replica::Impl::AwaitAnnounced() {
+  if (queue_.empty()) return;
+  const auto complete = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return ended_ || !fatal_.ok() || announced_ == 0 ||
+           queue_.size() >= kBatchCommandsWanted ||
+           queued_bytes_ >= kSignedBatchBytesMax - kBatchOverheadBytes;
+  };
+  const absl::Duration waited =
+      options_.boot_time() - queue_.front()->proposed_at;
+  mutex_.AwaitWithTimeout(absl::Condition(&complete),
+                          options_.batch_wait - waited);
 }
 
 std::vector<ProposalPtr> Replica::Impl::TakeBatch() {
@@ -723,14 +753,24 @@ absl::StatusOr<std::unique_ptr<Replica>> Replica::Open(
 
 absl::StatusOr<Applied> Replica::Propose(const ApprovedCommand& command,
                                          absl::Time deadline) {
-  return impl_->Propose(command, deadline);
+  return impl_->Propose(command, deadline, Announcement());
 }
 
 absl::StatusOr<Applied> Replica::Propose(const ::storage::v1::Command& command,
-                                         absl::Time deadline) {
+                                         absl::Time deadline,
+                                         Announcement announcement) {
   ApprovedCommand approved;
   approved.set_command(command.SerializeAsString());
-  return impl_->Propose(std::move(approved), deadline);
+  return impl_->Propose(std::move(approved), deadline, std::move(announcement));
+}
+
+Replica::Announcement Replica::Announce() {
+  impl_->Announce();
+  return Announcement(impl_.get());
+}
+
+Replica::Announcement::~Announcement() {
+  if (impl_ != nullptr) impl_->Withdraw();
 }
 
 std::shared_ptr<const StateView> Replica::View() const { return impl_->View(); }

@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -31,6 +32,7 @@
 #include "storage/envelope/envelope.h"
 #include "storage/log/log_position.h"
 #include "storage/log/shared_log.h"
+#include "storage/replica/limits.h"
 #include "storage/state/effect.h"
 #include "storage/state/state_view.h"
 
@@ -58,6 +60,9 @@ struct ReplicaOptions {
 
   // A pass over the whole state begins at most this often; the first at once.
   absl::Duration scrub_interval = absl::Hours(24);
+
+  // How long a batch waits for commands that were announced (see Announce).
+  absl::Duration batch_wait = kBatchWait;
 
   // Between tries of an append or read whose outcome is unknown.
   absl::Duration retry_delay = absl::Milliseconds(50);
@@ -94,7 +99,27 @@ struct Applied {
 inline constexpr absl::Duration kReplyAgeMax = absl::Seconds(2);
 
 class Replica {
+ private:
+  class Impl;
+
  public:
+  // Says of its bearer that he is about to propose, until he proposes with it
+  // or drops it. Must not outlive the replica.
+  class Announcement {
+   public:
+    Announcement() = default;  // Of nobody.
+    Announcement(Announcement&& other) noexcept
+        : impl_(std::exchange(other.impl_, nullptr)) {}
+    Announcement& operator=(Announcement&&) = delete;
+    ~Announcement();
+
+   private:
+    friend class Replica;
+    explicit Announcement(Impl* impl) : impl_(impl) {}
+
+    Impl* impl_ = nullptr;
+  };
+
   // Appends the Genesis entry to an empty log. Returns once it is durable.
   // ALREADY_INITIALIZED (kFailedPrecondition): the log is not empty.
   // kUnavailable: the log was out of reach; if it was so until `deadline`, the
@@ -129,9 +154,20 @@ class Replica {
   // Others: the fatal status, once there is one.
   absl::StatusOr<Applied> Propose(const ::storage::v1::ApprovedCommand& command,
                                   absl::Time deadline);
-  // Without approvals.
+  // Without approvals; ends `announcement` once the command is queued.
   absl::StatusOr<Applied> Propose(const ::storage::v1::Command& command,
-                                  absl::Time deadline);
+                                  absl::Time deadline,
+                                  Announcement announcement);
+  absl::StatusOr<Applied> Propose(const ::storage::v1::Command& command,
+                                  absl::Time deadline) {
+    return Propose(command, deadline, Announcement());
+  }
+
+  // For a caller with work to do before it can propose, such as verifying
+  // Evidence: a batch that has begun to collect waits for his command, for at
+  // most batch_wait, so that those who are judged at once share its cost. A
+  // command while nothing is announced waits for nobody.
+  Announcement Announce();
 
   // The state after the last applied entry. Never null.
   std::shared_ptr<const StateView> View() const;
@@ -153,7 +189,6 @@ class Replica {
   void Stop(absl::Time deadline);
 
  private:
-  class Impl;
   explicit Replica(std::unique_ptr<Impl> impl);
 
   std::unique_ptr<Impl> impl_;

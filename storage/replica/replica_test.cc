@@ -360,6 +360,50 @@ TEST_F(ReplicaTest, ManyThreadsShareBatches) {
   EXPECT_LE(view->position().index, uint64_t{kThreads * kCommands + 2});
 }
 
+TEST_F(ReplicaTest, ABatchWaitsForEveryAnnouncedCommand) {
+  ReplicaOptions options = OptionsOf(first_);
+  options.batch_wait = absl::InfiniteDuration();
+  auto replica = Replica::Open(options, Soon());
+  ASSERT_EQ(replica.status(), absl::OkStatus());
+  constexpr int kCommands = 3;
+  std::vector<Replica::Announcement> announced;
+  for (int i = 0; i < kCommands; ++i) {
+    announced.push_back((*replica)->Announce());
+  }
+  std::vector<LogPosition> positions(kCommands);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < kCommands; ++i) {
+    threads.emplace_back([&, i] {
+      StateFixture mine;
+      const auto applied =
+          (*replica)->Propose(mine.PutPolicy("p" + std::to_string(i)),
+                              absl::InfiniteFuture(), std::move(announced[i]));
+      ASSERT_TRUE(applied.ok()) << applied.status();
+      positions[i] = applied->position;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(positions, std::vector<LogPosition>(kCommands, {1, 3}));
+}
+
+TEST_F(ReplicaTest, ABatchGoesOnWithoutAnnouncedCommandsThatDoNotCome) {
+  ReplicaOptions options = OptionsOf(first_);
+  options.batch_wait = absl::InfiniteDuration();
+  {
+    auto replica = Replica::Open(options, Soon());
+    ASSERT_EQ(replica.status(), absl::OkStatus());
+    (*replica)->Announce();  // Dropped, as by a caller who was refused.
+    EXPECT_EQ((*replica)->Propose(fixture_.PutPolicy("p"), Soon()).status(),
+              absl::OkStatus());
+  }
+  options.batch_wait = absl::Milliseconds(1);
+  auto replica = Replica::Open(options, Soon());
+  ASSERT_EQ(replica.status(), absl::OkStatus());
+  const Replica::Announcement held = (*replica)->Announce();
+  EXPECT_EQ((*replica)->Propose(fixture_.PutPolicy("q"), Soon()).status(),
+            absl::OkStatus());
+}
+
 TEST_F(ReplicaTest, AnotherProcessOfTheSameInstanceStopsThisOne) {
   ASSERT_EQ(Open(first_), absl::OkStatus());
   Member clone(service_, first_.instance);

@@ -158,6 +158,28 @@ void RowBatch::Digest(crypto::Sha256Hasher& hasher) const {
   }
 }
 
+bool RowBatch::WritesSettings() const {
+  for (const auto& [key, row] : rows_) {
+    if (!row.written) continue;
+    switch (key.family()) {
+      case Family::kHeader:
+      case Family::kInstance:
+      case Family::kDigest:
+      case Family::kReleaseCount:
+      case Family::kSpent:
+      case Family::kSpentExpiry:
+      case Family::kQuota:
+      case Family::kRefusalRate:
+      case Family::kLeaf:
+      case Family::kTile:
+        break;
+      default:
+        return true;
+    }
+  }
+  return false;
+}
+
 void RowBatch::MoveSum(const RowHasher& hasher, RowSum& sum) const {
   for (const auto& [key, row] : rows_) {
     if (!row.written || !InfoOf(key.family()).summed) continue;

@@ -135,6 +135,10 @@ class RowBatch {
   //   put = %x01 field(row key) field(value);  delete = %x02 field(row key)
   void Digest(crypto::Sha256Hasher& hasher) const;
 
+  // Whether it writes anything but what every release does: its leaf, its spent
+  // challenge, its counts, and the books of log and proposer.
+  bool WritesSettings() const;
+
   // Moves `sum` from the rows before to the rows after.
   void MoveSum(const RowHasher& hasher, RowSum& sum) const;
 

@@ -152,6 +152,7 @@ class StateMachine::Impl {
   InstanceTable instances_;
   MerkleEdge edge_;
   absl::Status stopped_;
+  uint64_t settings_index_ = 0;  // See StateView::settings_index.
   // Of the spent set, to scan it only when something has expired: no row
   // expires before this, and none stands at or before this row key.
   int64_t next_expiry_us_ = std::numeric_limits<int64_t>::min();
@@ -176,6 +177,7 @@ absl::Status StateMachine::Impl::Load() {
     return absl::OkStatus();
   }
   header_ = *header;
+  settings_index_ = header_.index();
   KMS_RETURN_IF_ERROR(CheckHeader(header_));
   const unsigned threads =
       std::clamp(std::thread::hardware_concurrency(), 1u, kCheckThreadsMax);
@@ -527,6 +529,8 @@ absl::Status StateMachine::Impl::Commit(RowBatch& rows, BatchResult& result) {
   result.tree_root = header_.tree_root();
   result.log_time_us = header_.log_time_us();
 
+  if (rows.WritesSettings()) settings_index_ = header_.index();
+
   WriteBatch writes;
   KMS_RETURN_IF_ERROR(rows.Seal(envelope_, writes));
   KMS_ASSIGN_OR_RETURN(
@@ -538,7 +542,8 @@ absl::Status StateMachine::Impl::Commit(RowBatch& rows, BatchResult& result) {
 
 void StateMachine::Impl::Publish() {
   auto view = std::make_shared<const StateView>(engine_.Snapshot(), envelope_,
-                                                names_, header_, edge_.Share());
+                                                names_, header_, edge_.Share(),
+                                                settings_index_);
   std::shared_ptr<const StateView> old;  // Destroyed outside the lock.
   absl::MutexLock lock(&mutex_);
   old = std::exchange(view_, std::move(view));

@@ -288,6 +288,34 @@ TEST_F(StateMachineTest, AJumpOfTheOnlyClockIsRecorded) {
   EXPECT_EQ(fed_.view()->header().clock_jump_to_us(), fixture_.now_us);
 }
 
+TEST_F(StateMachineTest, TheSettingsIndexMovesWithAllButReleases) {
+  const auto moves = [this](const Command& command) {
+    const uint64_t before = fed_.view()->settings_index();
+    EXPECT_TRUE(fed_.Do(command).ok());
+    const uint64_t after = fed_.view()->settings_index();
+    EXPECT_TRUE(after == before || after == fed_.view()->position().index);
+    return after != before;
+  };
+  EXPECT_TRUE(moves(fixture_.PutPolicy("p", 0, 10, 3'600'000'000)));
+  EXPECT_TRUE(moves(fixture_.CreateKey("k", TestId(1), "p")));
+  EXPECT_TRUE(moves(fixture_.PutAnchor("a")));
+  for (uint64_t challenge = 1; challenge < 4; ++challenge) {
+    EXPECT_FALSE(
+        moves(fixture_.Release(TestId(1), challenge, fed_.generation())));
+  }
+  EXPECT_TRUE(moves(
+      fixture_.SetKeyVersionState(TestId(1), 1, ::storage::v1::DISABLED)));
+  EXPECT_TRUE(
+      moves(fixture_.SetKeyVersionState(TestId(1), 1, ::storage::v1::ENABLED)));
+  EXPECT_TRUE(moves(fixture_.RotateKey(TestId(1), 1)));
+  EXPECT_TRUE(moves(fixture_.PutPolicy("p", 1)));
+
+  // One that starts now cannot know since when.
+  const auto again = StateMachine::Open(engine_, fixture_.envelope());
+  ASSERT_EQ(again.status(), absl::OkStatus());
+  EXPECT_EQ((*again)->View()->settings_index(), fed_.view()->position().index);
+}
+
 TEST_F(StateMachineTest, LeavesProveIntoTheRoot) {
   for (int i = 0; i < 300; ++i) {
     fed_.Do(fixture_.PutAnchor("a" + std::to_string(i % 9)));
@@ -450,7 +478,7 @@ class TamperTest : public StateMachineTest {
   absl::Status Scrub() {
     return ScrubAll(std::make_shared<const StateView>(
                         engine_.Snapshot(), fixture_.envelope(), nullptr,
-                        fed_.view()->header(), MerkleEdge()),
+                        fed_.view()->header(), MerkleEdge(), 0),
                     fixture_.envelope());
   }
   // Whether a start reads the row at `key`: not what is left of the edge,

@@ -64,12 +64,14 @@ std::string KeyMaterialAad(absl::string_view name_space,
 StateView::StateView(std::unique_ptr<const EngineReader> snapshot,
                      const Envelope& envelope,
                      std::shared_ptr<const NameHasher> names,
-                     ::storage::v1::StateHeader header, MerkleEdge edge)
+                     ::storage::v1::StateHeader header, MerkleEdge edge,
+                     uint64_t settings_index)
     : snapshot_(std::move(snapshot)),
       rows_(*snapshot_, envelope),
       names_(std::move(names)),
       header_(std::move(header)),
-      edge_(std::move(edge)) {}
+      edge_(std::move(edge)),
+      settings_index_(settings_index) {}
 
 absl::StatusOr<KeyRecord> StateView::GetKey(absl::string_view name_space,
                                             absl::string_view name) const {

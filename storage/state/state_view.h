@@ -43,11 +43,18 @@ class StateView {
  public:
   StateView(std::unique_ptr<const EngineReader> snapshot,
             const Envelope& envelope, std::shared_ptr<const NameHasher> names,
-            ::storage::v1::StateHeader header, MerkleEdge edge);
+            ::storage::v1::StateHeader header, MerkleEdge edge,
+            uint64_t settings_index);
 
   // As of when: {0, 0} and an empty header before the Genesis entry.
   LogPosition position() const { return {header_.epoch(), header_.index()}; }
   const ::storage::v1::StateHeader& header() const { return header_; }
+
+  // An index, at most the position's, since which no entry has changed a key, a
+  // policy or anything else but the books of releases. Views of one cluster and
+  // epoch that agree on it say the same of all those, so what was read from one
+  // may be remembered for the others.
+  uint64_t settings_index() const { return settings_index_; }
 
   // --- Keys. The versions' `releases` are filled in. NOT_FOUND. ---
   absl::StatusOr<::storage::v1::KeyRecord> GetKey(absl::string_view name_space,
@@ -159,6 +166,7 @@ class StateView {
   std::shared_ptr<const NameHasher> names_;
   ::storage::v1::StateHeader header_;
   MerkleEdge edge_;
+  const uint64_t settings_index_;
 };
 
 }  // namespace kms::storage

@@ -434,12 +434,12 @@ absl::Status Run(const std::string& directory) {
   Bench bench(*kmsd, attester, std::move(pins));
   KMS_RETURN_IF_ERROR(bench.Load(1, kWarmReleases).status());
   KMS_ASSIGN_OR_RETURN(const LoadResult one, bench.Load(1, 300));
-  KMS_ASSIGN_OR_RETURN(const LoadResult sixteen, bench.Load(16, 60));
+  KMS_ASSIGN_OR_RETURN(const LoadResult eight, bench.Load(8, 100));
   KMS_ASSIGN_OR_RETURN(const LoadResult sixty_four, bench.Load(64, 30));
   KMS_ASSIGN_OR_RETURN(const Stages stages, MeasureStages(bench));
 
   std::printf("Load (kmsd's CPU time; clients share its cores):\n");
-  for (const LoadResult* load : {&one, &sixteen, &sixty_four}) {
+  for (const LoadResult* load : {&one, &eight, &sixty_four}) {
     PrintLoad(*load);
   }
   PrintStages(stages, one);

@@ -37,6 +37,8 @@ release: {lease: 1h}
 
 constexpr int kRoundsDefault = 200;
 constexpr int kClients = 4;
+// Sixteen answers take milliseconds; a machine may be busy with other tests.
+constexpr absl::Duration kAnswersTimeout = absl::Seconds(60);
 
 int Rounds() {
   const char* const text = std::getenv("KMS_CRASH_ROUNDS");
@@ -65,7 +67,22 @@ class Acknowledged {
     leaves_[body.leaf_index()] = body.leaf();
     ++count_;
   }
-  int count() const { return count_; }
+  void AddFailure(const absl::Status& status) {
+    absl::MutexLock lock(&mutex_);
+    failure_ = status;
+  }
+  absl::Status failure() const {
+    absl::MutexLock lock(&mutex_);
+    return failure_;
+  }
+  // Whether `want` answers came in time.
+  bool Await(int want, absl::Duration timeout) const {
+    const auto enough = [this, want]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return count_ >= want;
+    };
+    absl::MutexLock lock(&mutex_);
+    return mutex_.AwaitWithTimeout(absl::Condition(&enough), timeout);
+  }
 
   // Valid while no client runs.
   const std::set<std::string>& keys() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -77,10 +94,11 @@ class Acknowledged {
   }
 
  private:
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   std::set<std::string> keys_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, std::string> leaves_ ABSL_GUARDED_BY(mutex_);
-  std::atomic<int> count_ = 0;
+  int count_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);  // The last one.
 };
 
 class CrashTest : public ::testing::Test {
@@ -110,17 +128,26 @@ class CrashTest : public ::testing::Test {
     return client::FromGrpc(keys.CreateKey(Context(5).get(), request, &key));
   }
 
-  // Creates keys and asks for releases until the process dies under it.
-  void Load(int client, int round, Acknowledged& acknowledged) {
+  // Creates keys and asks for releases until the process is dead. A failure
+  // before that is a client's everyday: it goes on.
+  void Load(int client, int round, const std::atomic<bool>& dead,
+            Acknowledged& acknowledged) {
     const auto keys = v1::KeyService::NewStub(kmsd_->AdminChannel());
     const loadgen::Workload workload(kmsd_->WorkloadChannel(), attester_, pins_,
                                      absl::Seconds(5));
-    for (int i = 0;; ++i) {
+    for (int i = 0; !dead; ++i) {
       const std::string name = absl::StrCat("key-", round, "-", client, "-", i);
-      if (!CreateKey(*keys, name).ok()) return;
+      const absl::Status created = CreateKey(*keys, name);
+      if (!created.ok()) {
+        acknowledged.AddFailure(created);
+        continue;
+      }
       acknowledged.AddKey(name);
       const auto released = workload.Release("weights");
-      if (!released.ok()) return;
+      if (!released.ok()) {
+        acknowledged.AddFailure(released.status());
+        continue;
+      }
       acknowledged.AddRelease(released->receipt.body);
     }
   }
@@ -198,15 +225,19 @@ TEST_F(CrashTest, LosesNothingAcknowledgedAndReleasesNothingUnrecorded) {
   int keys = 0;
   for (int round = 0; round < rounds; ++round) {
     Acknowledged acknowledged;
+    std::atomic<bool> dead = false;
     std::vector<std::thread> clients;
     for (int client = 0; client < kClients; ++client) {
-      clients.emplace_back([&, client] { Load(client, round, acknowledged); });
+      clients.emplace_back(
+          [&, client] { Load(client, round, dead, acknowledged); });
     }
     // The blow falls after a random number of answers, with others in flight.
     const int answers = static_cast<int>(1 + random() % 16);
-    while (acknowledged.count() < answers) std::this_thread::yield();
+    const bool answered = acknowledged.Await(answers, kAnswersTimeout);
     kmsd_->Kill();
+    dead = true;
     for (std::thread& client : clients) client.join();
+    ASSERT_TRUE(answered) << acknowledged.failure() << kmsd_->log();
 
     ASSERT_TRUE(kmsd_->Start().ok()) << "round " << round << kmsd_->log();
     ASSERT_TRUE(kmsd_->AwaitServing().ok()) << kmsd_->log();

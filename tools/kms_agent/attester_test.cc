@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "kms/base/status.h"
+#include "kms/release/transcript.h"
 #include "tools/client/file.h"
 #include "tools/kms_agent/command_attester.h"
 #include "tools/kms_agent/subprocess.h"
@@ -116,6 +117,16 @@ TEST(CommandAttester, ReadsTheBundleItsProgramWroteAndRemovesIt) {
   EXPECT_TRUE(std::filesystem::is_empty(scratch));
 }
 
+TEST(CommandAttester, TellsTheGpusNonceToo) {
+  CommandAttester attester(
+      Script("gpu.sh",
+             absl::StrCat("test \"$3\" = ",
+                          Hex(release::GpuNonce(AsBytes(ReportData()))),
+                          " || exit 9\n", kWriteBundle)),
+      absl::Seconds(10), TestFolder("gpu"));
+  EXPECT_TRUE(attester.Attest(AsBytes(ReportData())).ok());
+}
+
 TEST(CommandAttester, RefusesABundleForOtherReportData) {
   CommandAttester attester(
       Script("other.sh", absl::StrCat("DATA=00\n", kWriteBundle)),
@@ -181,7 +192,7 @@ struct FakeTsm {
 
 TEST(TsmAttester, BindsTheReportDataAndBringsReportAndTable) {
   FakeTsm tsm;
-  TsmAttester attester(TestFolder("tsm"), tsm.Maker());
+  TsmAttester attester(v1::SEV_SNP, TestFolder("tsm"), "", tsm.Maker());
   const auto bundle = attester.Attest(AsBytes(ReportData()));
   ASSERT_TRUE(bundle.ok()) << bundle.status();
   EXPECT_EQ(*client::ReadFile(tsm.made + "/inblob", 1000), ReportData());
@@ -199,24 +210,46 @@ TEST(TsmAttester, DoesWithoutATable) {
   for (const char* auxblob : {"", "-"}) {
     FakeTsm tsm;
     tsm.auxblob = auxblob;
-    TsmAttester attester(TestFolder("tsm"), tsm.Maker());
+    TsmAttester attester(v1::SEV_SNP, TestFolder("tsm"), "", tsm.Maker());
     const auto bundle = attester.Attest(AsBytes(ReportData()));
     ASSERT_TRUE(bundle.ok()) << bundle.status();
     EXPECT_EQ(bundle->evidence(0).files_size(), 1);
   }
 }
 
+TEST(TsmAttester, BringsATdxQuoteAndItsEventLogIfThereIsOne) {
+  const std::string log = TestFolder("ccel") + "/CCEL";
+  for (const bool has_log : {false, true}) {
+    if (has_log) {
+      ASSERT_TRUE(client::WriteFile(log, AsBytes("the log")).ok());
+    }
+    FakeTsm tsm;
+    tsm.provider = "tdx_guest\n";
+    TsmAttester attester(v1::TDX, TestFolder("tsm"), log, tsm.Maker());
+    const auto bundle = attester.Attest(AsBytes(ReportData()));
+    ASSERT_TRUE(bundle.ok()) << bundle.status();
+    const v1::Evidence& evidence = bundle->evidence(0);
+    EXPECT_EQ(evidence.type(), v1::TDX);
+    ASSERT_EQ(evidence.files_size(), has_log ? 2 : 1);
+    EXPECT_EQ(evidence.files(0).content(), "the report");
+    if (has_log) {
+      EXPECT_EQ(evidence.files(1).role(), "event_log");
+      EXPECT_EQ(evidence.files(1).content(), "the log");
+    }
+  }
+}
+
 TEST(TsmAttester, RefusesAnotherProviderAndAnotherWriter) {
   FakeTsm tdx;
   tdx.provider = "tdx_guest\n";
-  EXPECT_EQ(TsmAttester(TestFolder("tsm"), tdx.Maker())
+  EXPECT_EQ(TsmAttester(v1::SEV_SNP, TestFolder("tsm"), "", tdx.Maker())
                 .Attest(AsBytes(ReportData()))
                 .status()
                 .code(),
             absl::StatusCode::kFailedPrecondition);
   FakeTsm shared;
   shared.generation = "2\n";
-  EXPECT_EQ(TsmAttester(TestFolder("tsm"), shared.Maker())
+  EXPECT_EQ(TsmAttester(v1::SEV_SNP, TestFolder("tsm"), "", shared.Maker())
                 .Attest(AsBytes(ReportData()))
                 .status()
                 .code(),
@@ -224,7 +257,7 @@ TEST(TsmAttester, RefusesAnotherProviderAndAnotherWriter) {
 }
 
 TEST(TsmAttester, SaysWhenThereIsNoSuchInterface) {
-  TsmAttester attester(::testing::TempDir() + "no-tsm",
+  TsmAttester attester(v1::SEV_SNP, ::testing::TempDir() + "no-tsm", "",
                        &TsmAttester::MakeKernelFolder);
   EXPECT_EQ(attester.Attest(AsBytes(ReportData())).status().code(),
             absl::StatusCode::kNotFound);

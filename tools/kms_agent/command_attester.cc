@@ -9,6 +9,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "kms/base/status.h"
+#include "kms/release/transcript.h"
 #include "tools/client/bundle.h"
 #include "tools/client/file.h"
 #include "tools/kms_agent/subprocess.h"
@@ -26,8 +27,9 @@ absl::StatusOr<v1::EvidenceBundle> CommandAttester::Attest(
     std::error_code ignored;  // A leftover folder of public bytes is no harm.
     std::filesystem::remove_all(folder, ignored);
   });
-  KMS_RETURN_IF_ERROR(
-      RunProgram({program_, Hex(report_data), folder}, timeout_));
+  KMS_RETURN_IF_ERROR(RunProgram(
+      {program_, Hex(report_data), folder, Hex(release::GpuNonce(report_data))},
+      timeout_));
   KMS_ASSIGN_OR_RETURN(client::Bundle bundle,
                        client::ReadBundle(folder + "/bundle.json"));
   // The program may say what it bound; if it does, it must be what we asked.

@@ -1,10 +1,11 @@
 // An Attester that is a program: a vendor's tool, a script around one, or a
 // simulator. It is run as
 //
-//   PROGRAM REPORT_DATA_HEX OUT_DIR
+//   PROGRAM REPORT_DATA_HEX OUT_DIR GPU_NONCE_HEX
 //
 // and writes an evidence bundle (bundle.json and the files that it names) into
-// OUT_DIR, a fresh folder that only this user may enter. Exit code 0 means
+// OUT_DIR, a fresh folder that only this user may enter. A CPU TEE signs the
+// report data, a TPM its first 32 bytes, each GPU the nonce. Exit code 0 means
 // that the bundle is there.
 #ifndef TOOLS_KMS_AGENT_COMMAND_ATTESTER_H_
 #define TOOLS_KMS_AGENT_COMMAND_ATTESTER_H_

@@ -137,8 +137,9 @@ absl::StatusOr<Plan> Resolve(const Config& config) {
   if (config.attester.empty() == config.attester_command.empty()) {
     return UsageError("want one of attester and attester_command");
   }
-  if (!config.attester.empty() && config.attester != "sev-snp") {
-    return UsageError("attester: the built-in one is sev-snp");
+  if (!config.attester.empty() && config.attester != "sev-snp" &&
+      config.attester != "tdx") {
+    return UsageError("attester: the built-in ones are sev-snp and tdx");
   }
   if (!config.attester_command.empty() && config.attester_command[0] != '/') {
     return UsageError("attester_command: want an absolute path");

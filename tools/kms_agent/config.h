@@ -9,7 +9,7 @@
 //   namespace: default                       # optional
 //   key: llama-weights
 //   version: 0                               # optional; 0 is the primary
-//   attester_command: /usr/lib/kms/attester  # or  attester: sev-snp
+//   attester_command: /usr/lib/kms/attester  # or  attester: sev-snp or tdx
 //   attester_timeout: 30s                    # optional
 //   output: file:/run/keys/llama-weights
 //   receipt: /var/lib/kms/llama-weights.receipt   # optional
@@ -37,7 +37,7 @@ struct Config {
   std::string name_space;
   std::string key;
   uint32_t version = 0;
-  std::string attester;          // "sev-snp", or empty ...
+  std::string attester;          // "sev-snp", "tdx", or empty ...
   std::string attester_command;  // ... for this program.
   std::string attester_timeout = "30s";
   std::string output;

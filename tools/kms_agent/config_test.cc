@@ -76,7 +76,7 @@ TEST(Resolve, RefusesEachMissingOrIllFormedField) {
   EXPECT_TRUE(refused([](Config& c) { c.attester_command = ""; }));
   EXPECT_TRUE(refused([](Config& c) {
     c.attester_command = "";
-    c.attester = "tdx";
+    c.attester = "tpm";
   }));
   EXPECT_TRUE(refused([](Config& c) { c.attester_command = "relative"; }));
   EXPECT_TRUE(refused([](Config& c) { c.attester_timeout = "soon"; }));

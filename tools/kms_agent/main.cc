@@ -49,7 +49,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--namespace", c.name_space, "of the key");
   app.add_option("--key", c.key, "name of the key");
   app.add_option("--version", c.version, "of the key; 0: primary");
-  app.add_option("--attester", c.attester, "built in: sev-snp");
+  app.add_option("--attester", c.attester, "built in: sev-snp, tdx");
   app.add_option("--attester-command", c.attester_command,
                  "program run as PROGRAM REPORT_DATA_HEX OUT_DIR");
   app.add_option("--attester-timeout", c.attester_timeout, "such as 30s");
@@ -97,8 +97,10 @@ std::unique_ptr<Attester> MakeAttester(const Plan& plan) {
     return std::make_unique<CommandAttester>(
         plan.config.attester_command, plan.attester_timeout, DefaultScratch());
   }
-  return std::make_unique<TsmAttester>(std::string(kTsmRoot),
-                                       &TsmAttester::MakeKernelFolder);
+  return std::make_unique<TsmAttester>(
+      plan.config.attester == "tdx" ? v1::TDX : v1::SEV_SNP,
+      std::string(kTsmRoot), std::string(kCcelPath),
+      &TsmAttester::MakeKernelFolder);
 }
 
 // 53 random bits: every double in [0, 1) on that grid is equally likely.

@@ -21,6 +21,7 @@ namespace {
 constexpr size_t kReportDataBytes = 64;
 constexpr size_t kOutblobBytesMax = 32 * 1024;
 constexpr size_t kAuxblobBytesMax = 64 * 1024;
+constexpr size_t kEventLogBytesMax = 1024 * 1024;  // A file of Evidence.
 constexpr size_t kWordBytesMax = 256;
 
 // In one write, as configfs demands, to an attribute that must be there.
@@ -61,16 +62,20 @@ absl::StatusOr<v1::EvidenceBundle> TsmAttester::Attest(BytesView report_data) {
 
   KMS_ASSIGN_OR_RETURN(const std::string provider,
                        ReadWord(folder + "/provider"));
-  if (provider != "sev_guest") {
+  const absl::string_view want = type_ == v1::TDX ? "tdx_guest" : "sev_guest";
+  if (provider != want) {
     return absl::FailedPreconditionError(
-        "tsm report: the provider is not sev_guest");
+        absl::StrCat("tsm report: the provider is not ", want));
   }
   KMS_RETURN_IF_ERROR(WriteAttribute(folder + "/inblob", report_data));
   KMS_ASSIGN_OR_RETURN(std::string report,
                        client::ReadFile(folder + "/outblob", kOutblobBytesMax));
-  // Optional: a host that has no table leaves it empty.
-  const absl::StatusOr<std::string> certificates =
-      client::ReadFile(folder + "/auxblob", kAuxblobBytesMax);
+  // Optional: a host that has no table leaves it empty, a firmware may have no
+  // log.
+  const absl::StatusOr<std::string> more =
+      type_ == v1::TDX
+          ? client::ReadFile(event_log_, kEventLogBytesMax)
+          : client::ReadFile(folder + "/auxblob", kAuxblobBytesMax);
   // "The value in this attribute increments each time @inblob or any option is
   // written": more than our one write means that the report is somebody's.
   KMS_ASSIGN_OR_RETURN(const std::string generation,
@@ -81,14 +86,14 @@ absl::StatusOr<v1::EvidenceBundle> TsmAttester::Attest(BytesView report_data) {
 
   v1::EvidenceBundle bundle;
   v1::Evidence& evidence = *bundle.add_evidence();
-  evidence.set_type(v1::SEV_SNP);
+  evidence.set_type(type_);
   v1::EvidenceFile& file = *evidence.add_files();
   file.set_role("evidence");
   file.set_content(std::move(report));
-  if (certificates.ok() && !certificates->empty()) {
-    v1::EvidenceFile& table = *evidence.add_files();
-    table.set_role("cert_table");
-    table.set_content(*certificates);
+  if (more.ok() && !more->empty()) {
+    v1::EvidenceFile& second = *evidence.add_files();
+    second.set_role(type_ == v1::TDX ? "event_log" : "cert_table");
+    second.set_content(*more);
   }
   return bundle;
 }

@@ -1,10 +1,11 @@
-// SEV-SNP Evidence from the kernel's configfs interface for TEE reports.
-// Source: Linux, Documentation/ABI/testing/configfs-tsm (since 6.7).
+// SEV-SNP and TDX Evidence from the kernel's configfs interface for TEE
+// reports. Source: Linux, Documentation/ABI/testing/configfs-tsm (since 6.7).
 //
 // Each report is a folder that the kernel fills with attributes: write
 // `inblob` (the report data), read `outblob` (the report) and `auxblob` (the
-// host's certificate table, if it gave one). A folder of our own for each
-// report keeps concurrent users apart.
+// host's certificate table, if it gave one). A TDX guest's outblob is its
+// quote; the collateral for it is the service's affair. A folder of our own for
+// each report keeps concurrent users apart.
 #ifndef TOOLS_KMS_AGENT_TSM_ATTESTER_H_
 #define TOOLS_KMS_AGENT_TSM_ATTESTER_H_
 
@@ -22,6 +23,9 @@
 namespace kms::agent {
 
 inline constexpr absl::string_view kTsmRoot = "/sys/kernel/config/tsm/report";
+// TDX: the firmware's event log, an ACPI table's data (ACPI 6.5, CCEL).
+inline constexpr absl::string_view kCcelPath =
+    "/sys/firmware/acpi/tables/data/CCEL";
 
 class TsmAttester : public Attester {
  public:
@@ -29,18 +33,26 @@ class TsmAttester : public Attester {
   // to fill it.
   using MakeFolder = std::function<absl::Status(const std::string& path)>;
 
-  TsmAttester(std::string root, MakeFolder make_folder)
-      : root_(std::move(root)), make_folder_(std::move(make_folder)) {}
+  // `type`: SEV_SNP or TDX. `event_log`: a file to send with TDX Evidence if
+  // it can be read.
+  TsmAttester(v1::EvidenceType type, std::string root, std::string event_log,
+              MakeFolder make_folder)
+      : type_(type),
+        root_(std::move(root)),
+        event_log_(std::move(event_log)),
+        make_folder_(std::move(make_folder)) {}
 
   // kNotFound: no such interface (no TEE, or an older kernel).
-  // kFailedPrecondition: the TEE is not an SEV-SNP guest.
+  // kFailedPrecondition: the TEE is of another type.
   // kAborted: somebody else used our folder.
   absl::StatusOr<v1::EvidenceBundle> Attest(BytesView report_data) override;
 
   static absl::Status MakeKernelFolder(const std::string& path);
 
  private:
+  const v1::EvidenceType type_;
   const std::string root_;
+  const std::string event_log_;
   const MakeFolder make_folder_;
 };
 

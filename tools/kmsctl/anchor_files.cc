@@ -16,13 +16,21 @@ namespace {
 
 constexpr size_t kAnchorBytesMax = 64 * 1024;
 
-// As SubjectPublicKeyInfo is unique to a key, equal pins are one anchor.
-bool Knows(const std::vector<policy::TrustAnchor>& anchors,
-           const policy::TrustAnchor& other) {
-  return std::any_of(anchors.begin(), anchors.end(), [&](const auto& anchor) {
-    return anchor.type == other.type && anchor.use == other.use &&
-           anchor.spki_sha256 == other.spki_sha256;
-  });
+// Where the key is an anchor already, the built-in one, that stays as it is
+// but for what it lacks: the certificate, which a sender may leave out.
+void Add(policy::TrustAnchor anchor,
+         std::vector<policy::TrustAnchor>& anchors) {
+  const auto known =
+      std::find_if(anchors.begin(), anchors.end(), [&](const auto& other) {
+        return other.type == anchor.type && other.use == anchor.use &&
+               other.spki_sha256 == anchor.spki_sha256;
+      });
+  if (known == anchors.end()) {
+    anchors.push_back(std::move(anchor));
+  } else if (!known->key.has_value()) {
+    known->key = std::move(anchor.key);
+    known->certificate = std::move(anchor.certificate);
+  }
 }
 
 absl::Status AddAnchors(const std::vector<std::string>& files, bool simulated,
@@ -38,12 +46,12 @@ absl::Status AddAnchors(const std::vector<std::string>& files, bool simulated,
       policy::TrustAnchor anchor = policy::AnchorFromKey(
           name, static_cast<v1::EvidenceType>(type), file->key, simulated);
       anchor.certificate = file->certificate;
-      if (!Knows(anchors, anchor)) anchors.push_back(anchor);
+      Add(anchor, anchors);
       // Only GPUs are compared with manifests; their signer may be this one.
       if (type != v1::NVIDIA_GPU) continue;
       anchor.name = absl::StrCat(name, "-manifests");
       anchor.use = policy::AnchorUse::kReferenceValues;
-      if (!Knows(anchors, anchor)) anchors.push_back(std::move(anchor));
+      Add(std::move(anchor), anchors);
     }
   }
   return absl::OkStatus();

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "kms/base/clock.h"
@@ -20,6 +21,7 @@
 #include "policy/verifier/verifier.h"
 #include "tools/kmsctl/anchor_files.h"
 #include "tools/kmsctl/evidence_inspect.h"
+#include "tools/kmsctl/evidence_replay.h"
 #include "tools/kmsctl/exit_codes.h"
 
 namespace kms::kmsctl {
@@ -102,15 +104,39 @@ std::string TimeText(absl::Time time) {
   return absl::FormatTime("%Y-%m-%d%ET%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
+// Firmware logs and certificates choose some of this text: nothing in it shall
+// move the cursor or forge a line.
+std::string Text(const Json& value) {
+  return value.is_string() ? absl::CEscape(value.get<std::string>())
+                           : value.dump();
+}
+
+// One event, one file of collateral: a line of what it says.
+std::string Line(const Json& object) {
+  std::string line;
+  for (const auto& [key, value] : object.items()) {
+    if (value.empty() || Text(value).empty()) continue;
+    absl::StrAppend(&line, line.empty() ? "" : "  ", key, " ", Text(value));
+  }
+  return line;
+}
+
 void PrintTree(const Json& json, int indent) {
   for (const auto& [key, value] : json.items()) {
     if (value.is_object()) {
       std::printf("%*s%s:\n", indent, "", key.c_str());
       PrintTree(value, indent + 2);
+    } else if (value.is_array() && !value.empty() && value[0].is_object()) {
+      // A device is worth a tree of its own; the rest are many and short.
+      const bool deep = key == "gpus";
+      for (const Json& element : value) {
+        std::printf("%*s%s:%s%s\n", indent, "", key.c_str(), deep ? "" : " ",
+                    deep ? "" : Line(element).c_str());
+        if (deep) PrintTree(element, indent + 2);
+      }
     } else {
-      const std::string text =
-          value.is_string() ? value.get<std::string>() : value.dump();
-      std::printf("%*s%-28s %s\n", indent, "", key.c_str(), text.c_str());
+      std::printf("%*s%-28s %s\n", indent, "", key.c_str(),
+                  Text(value).c_str());
     }
   }
 }
@@ -190,6 +216,8 @@ void AddEvidenceCommands(CLI::App& app, std::optional<int>& exit_code) {
   inspect->callback([inspect_options, &exit_code] {
     exit_code = Run(*inspect_options, /*inspect=*/true);
   });
+
+  AddReplayCommand(*evidence, exit_code);
 }
 
 }  // namespace kms::kmsctl

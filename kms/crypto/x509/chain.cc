@@ -11,9 +11,11 @@
 namespace kms::x509 {
 namespace {
 
-// Critical extensions that the checks below honour.
-bool Understood(const Extension& extension) {
-  return extension.oid == "2.5.29.19" || extension.oid == "2.5.29.15";
+// Critical extensions that the checks below honour, or the caller.
+bool Understood(const Extension& extension, const ChainRules& rules) {
+  return extension.oid == "2.5.29.19" || extension.oid == "2.5.29.15" ||
+         std::find(rules.understood.begin(), rules.understood.end(),
+                   absl::string_view(extension.oid)) != rules.understood.end();
 }
 
 absl::Status Untrusted(size_t depth, absl::string_view fault) {
@@ -110,7 +112,7 @@ absl::Status CheckRoles(const std::vector<Certificate>& path,
   for (size_t i = 0; i < path.size(); ++i) {
     const Certificate& certificate = path[i];
     for (const Extension& extension : certificate.extensions()) {
-      if (extension.critical && !Understood(extension)) {
+      if (extension.critical && !Understood(extension, rules)) {
         return Untrusted(i, absl::StrCat("critical extension ", extension.oid,
                                          " is not understood"));
       }

@@ -32,6 +32,9 @@ struct Anchor {
 struct ChainRules {
   // Algorithms accepted on certificates and CRLs. Empty accepts none.
   absl::Span<const SignatureScheme> schemes;
+  // Critical extensions, dotted, that the caller itself honours on each
+  // certificate of the path, beside those that are honoured here.
+  absl::Span<const absl::string_view> understood = {};
   // True: every CA of the path must have a CRL in force.
   bool crls_required = false;
   // True: the leaf is a CA, whose own place in a hierarchy is asked about, and
