@@ -131,7 +131,8 @@ void ShowSnp(const v1::Evidence& evidence, std::string& out) {
   for (const x509::Certificate& ca : endorsements->offered) {
     ShowCertificate("offered", ca, out);
   }
-  for (const x509::Crl& crl : endorsements->crls) {
+  for (const sev_snp::OfferedCrl& offered : endorsements->crls) {
+    const x509::Crl& crl = offered.crl;
     Row("crl",
         absl::StrCat(crl.revoked_count(), " revoked, ", Date(crl.this_update()),
                      " to ", Date(crl.next_update())),
