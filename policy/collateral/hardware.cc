@@ -72,6 +72,7 @@ absl::Status DeniedHardware::CheckClaims(const v1::Claims& claims) const {
   KMS_RETURN_IF_ERROR(check("platform", cpu.cca().instance_id()));
   for (const v1::GpuClaims& gpu : claims.gpus()) {
     KMS_RETURN_IF_ERROR(check("GPU", gpu.chip_id()));
+    KMS_RETURN_IF_ERROR(check("GPU", gpu.device_id()));
   }
   return check("TPM", claims.tpm().ak_spki_sha256());
 }

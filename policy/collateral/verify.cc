@@ -245,8 +245,17 @@ absl::StatusOr<std::vector<VerifiedCollateral>> VerifyCollateral(
   AddAnchorCertificates(inputs.anchors, context.offered);
   context.crls = context.files.crls;
   KMS_ASSIGN_OR_RETURN(const std::vector<Crl> stored_crls, StoredCrls(inputs));
-  context.crls.insert(context.crls.end(), stored_crls.begin(),
-                      stored_crls.end());
+  for (const Crl& crl : stored_crls) {
+    // One that is out of force must not stand in its successor's way.
+    const bool replaced =
+        crl.next_update() < inputs.now &&
+        std::any_of(context.files.crls.begin(), context.files.crls.end(),
+                    [&](const Crl& file) {
+                      return file.issuer_der() == crl.issuer_der() &&
+                             file.authority_key_id() == crl.authority_key_id();
+                    });
+    if (!replaced) context.crls.push_back(crl);
+  }
   KMS_ASSIGN_OR_RETURN(std::vector<CollateralFacts> all,
                        FactsOfKind(kind, context));
   std::vector<VerifiedCollateral> verified;

@@ -99,8 +99,12 @@ bool SameIssuer(const x509::Crl& a, const x509::Crl& b) {
 // The store holds what all vendors and products need: taken is what by its
 // names may stand above this leaf. REQUIRES: there is a leaf.
 void AddCollateral(const policy::Collateral& collateral,
+                   absl::Span<const x509::Anchor> anchors,
                    Endorsements& endorsements) {
   std::vector<Certificate> pool = endorsements.offered;
+  for (const x509::Anchor& anchor : anchors) {
+    if (anchor.certificate.has_value()) pool.push_back(*anchor.certificate);
+  }
   for (const policy::CollateralItem* item : collateral.OfRole("cert_chain")) {
     // Another vendor's, in a form that is no concern of ours.
     if (!AddCertificates(item->content, pool).ok()) continue;
@@ -132,7 +136,8 @@ void AddCollateral(const policy::Collateral& collateral,
 
 absl::StatusOr<Endorsements> SortEndorsements(
     SigningKey kind, const v1::Evidence& evidence,
-    const policy::Collateral* collateral) {
+    const policy::Collateral* collateral,
+    absl::Span<const x509::Anchor> anchors) {
   Endorsements endorsements;
   for (const v1::EvidenceFile& file : evidence.files()) {
     KMS_RETURN_IF_ERROR(AddFile(file, kind, endorsements));
@@ -143,7 +148,9 @@ absl::StatusOr<Endorsements> SortEndorsements(
                                kind == SigningKey::kVlek ? "VLEK" : "VCEK",
                                " certificate"));
   }
-  if (collateral != nullptr) AddCollateral(*collateral, endorsements);
+  if (collateral != nullptr) {
+    AddCollateral(*collateral, anchors, endorsements);
+  }
   return endorsements;
 }
 

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "kms/crypto/x509/certificate.h"
+#include "kms/crypto/x509/chain.h"
 #include "kms/crypto/x509/crl.h"
 #include "policy/sev_snp/report.h"
 #include "policy/verifier/collateral.h"
@@ -28,6 +30,8 @@ struct Endorsements {
 };
 
 // Roles: vcek, vlek, cert_chain, cert_table, crl; "evidence" is skipped.
+// `anchors` have certificates that a sender may leave out; their CRLs are
+// looked for all the same.
 // `collateral`, which may be null, adds its certificates and CRLs that may
 // concern this leaf; of one issuer, its CRL stands in place of the sender's.
 //   ENDORSEMENT_MALFORMED  something does not parse, or another role
@@ -36,7 +40,8 @@ struct Endorsements {
 //   ENDORSEMENT_MISSING    no certificate of the signing key
 absl::StatusOr<Endorsements> SortEndorsements(
     SigningKey kind, const v1::Evidence& evidence,
-    const policy::Collateral* collateral);
+    const policy::Collateral* collateral,
+    absl::Span<const x509::Anchor> anchors);
 
 }  // namespace kms::sev_snp
 

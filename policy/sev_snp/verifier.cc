@@ -67,7 +67,8 @@ v1::CollateralClaims ClaimsOf(const OfferedCrl& offered) {
 absl::StatusOr<Chain> BuildChain(SigningKey kind, const v1::Evidence& evidence,
                                  const policy::VerifyInputs& inputs) {
   KMS_ASSIGN_OR_RETURN(const Endorsements endorsements,
-                       SortEndorsements(kind, evidence, inputs.collateral));
+                       SortEndorsements(kind, evidence, inputs.collateral,
+                                        inputs.anchors.For(v1::SEV_SNP).x509));
   std::vector<x509::Crl> crls;
   std::vector<v1::CollateralClaims> claims;
   for (const OfferedCrl& offered : endorsements.crls) {

@@ -104,7 +104,7 @@ void ShowSnp(const v1::Evidence& evidence, std::string& out) {
     return;
   }
   const absl::StatusOr<sev_snp::Endorsements> endorsements =
-      sev_snp::SortEndorsements(report->signing_key, evidence, {});
+      sev_snp::SortEndorsements(report->signing_key, evidence, nullptr, {});
   std::optional<sev_snp::KeyCertificate> key;
   if (endorsements.ok()) {
     const absl::StatusOr<sev_snp::KeyCertificate> leaf =
