@@ -137,11 +137,12 @@ class TpmTest : public ::testing::Test {
 
   // The program that attests: the shipped one, then `after`, with "$2" the
   // folder of its bundle.
-  void WriteAttester(const std::string& bank, const std::string& after = "") {
+  void WriteAttester(const std::string& bank, const std::string& after = "",
+                     const std::string& scheme = "") {
     WriteFile(tpm_->path("attester"),
               absl::StrCat("#!/bin/sh\nset -e\n", tpm_->environment(),
                            " KMS_TPM_AK=", kAk, " KMS_TPM_PCRS=", bank,
-                           ":7,0\n", root_,
+                           ":7,0 KMS_TPM_SCHEME=", scheme, "\n", root_,
                            "/tools/kms_agent/tpm_attester.sh \"$@\"\n", after));
     RunShell(absl::StrCat("chmod 700 ", tpm_->path("attester")));
   }
@@ -187,12 +188,12 @@ TEST_F(TpmTest, ReleasesToTheMachineItKnowsAndToNoOther) {
   // A replay: the Evidence of a session that succeeded.
   WriteAttester("sha256", absl::StrCat("cp -r \"$2\" ", tpm_->path("kept")));
   ExpectReleased();
-  WriteAttester("sha256", absl::StrCat("cp ", tpm_->path("kept"),
-                                       "/* \"$2\"\n"
-                                       // Or the agent itself would notice.
-                                       "sed -i 's/, *$//; /report_data/d' "
-                                       "\"$2/bundle.json\"; echo '}' >>"
-                                       "\"$2/bundle.json\""));
+  WriteAttester(
+      "sha256",
+      absl::StrCat(
+          "cp ", tpm_->path("kept"), "/* \"$2\"\n",
+          // Or the agent itself would notice.
+          "sed -i 's/}}],$/}}]}/; /report_data/d' \"$2/bundle.json\""));
   ExpectRefused("EVIDENCE_NOT_BOUND");
 
   // Values that the TPM did not quote.
@@ -256,7 +257,7 @@ TEST_F(TpmTest, ReleasesToRsaKeys) {
 TEST_F(TpmTest, ReleasesToRsaPssKeysAndTheSha384Bank) {
   MakeAk("rsa -s rsapss");
   Enroll("sha384");
-  WriteAttester("sha384");
+  WriteAttester("sha384", "", "rsapss");
   ExpectReleased();
 }
 
