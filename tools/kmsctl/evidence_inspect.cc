@@ -16,6 +16,7 @@
 #include "tools/kmsctl/inspect_nitro.h"
 #include "tools/kmsctl/inspect_nvidia.h"
 #include "tools/kmsctl/inspect_rows.h"
+#include "tools/kmsctl/inspect_tpm.h"
 
 namespace kms::kmsctl {
 namespace {
@@ -159,6 +160,15 @@ std::string InspectBundle(const v1::EvidenceBundle& bundle) {
     if (evidence.type() == v1::NITRO) ShowNitro(evidence, out);
     if (evidence.type() == v1::NVIDIA_GPU) ShowNvidia(evidence, out);
     if (evidence.type() == v1::ARM_CCA) ShowCca(evidence, out);
+    if (evidence.type() == v1::TPM) ShowTpm(evidence, out);
+    if (evidence.type() == v1::AZ_SNP_VTPM ||
+        evidence.type() == v1::AZ_TDX_VTPM) {
+      v1::Evidence hardware;
+      ShowAzVtpm(evidence, hardware, out);
+      ShowTpm(evidence, out);
+      if (hardware.type() == v1::SEV_SNP) ShowSnp(hardware, out);
+      if (hardware.type() == v1::TDX) ShowDcap(hardware, "evidence", out);
+    }
   }
   return out;
 }
