@@ -52,6 +52,12 @@ std::array<uint8_t, 16> AttributesOf(const SgxReport& report) {
 
 }  // namespace
 
+std::string QeIdentitySubject(TeeKind tee) {
+  return tee == TeeKind::kTdx ? "TD_QE" : "QE";
+}
+
+std::string QeIdentity::Subject() const { return QeIdentitySubject(tee); }
+
 absl::StatusOr<QeIdentity> ParseQeIdentity(const JsonValue& body) {
   std::string fault;
   JsonFields fields(body, &fault);

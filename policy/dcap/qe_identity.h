@@ -34,11 +34,9 @@ struct QeIdentity {
   std::vector<IsvLevel> levels;  // Best first.
 
   // "TD_QE" or "QE": what names it in a collateral store.
-  std::string Subject() const { return QeIdentitySubject(tee); }
-  static std::string QeIdentitySubject(TeeKind tee) {
-    return tee == TeeKind::kTdx ? "TD_QE" : "QE";
-  }
+  std::string Subject() const;
 };
+std::string QeIdentitySubject(TeeKind tee);
 
 // `body` is the value of "enclaveIdentity". ENDORSEMENT_MALFORMED if a field is
 // absent or of the wrong form, for another version or enclave, an unknown

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kms/base/bytes.h"
@@ -14,6 +15,7 @@
 #include "policy/bundle/bundle.h"
 #include "policy/dcap/collateral.h"
 #include "policy/dcap/quote.h"
+#include "policy/dcap/tcb_info.h"
 #include "policy/verifier/verifier.h"
 
 namespace kms::dcap {
@@ -195,6 +197,105 @@ TEST(RealEvidenceTest, EachCaseGivesItsVerdictAndValues) {
     }
   }
   EXPECT_EQ(cases, 11);
+}
+
+// What is accepted is refused with any byte of the signed part, of the quoting
+// enclave's part or of the PCK and its CA changed, and at any other length. The
+// rest of a chain file is unsigned: white space, and the root's certificate.
+TEST(RealEvidenceTest, EachChangedByteOfAQuoteIsRefused) {
+  for (const std::string id :
+       {"tdx/v4-phala-uptodate", "tdx/v5-uptodate", "sgx/v3-icelake-sp"}) {
+    std::optional<Case> real = LoadCase("evidence/" + id);
+    if (!real.has_value()) return;
+    SCOPED_TRACE(id);
+    policy::VerifiedCache cache(1 << 20);
+    ASSERT_TRUE(Verify(real->bundle, real->verify_at, &cache).ok());
+    std::string& bytes =
+        *real->bundle.mutable_evidence(0)->mutable_files(0)->mutable_content();
+    const std::string quote = bytes;
+    const size_t root = quote.rfind("-----BEGIN");
+    for (size_t at = 0; at < root; ++at) {
+      if (quote[at] == '\n' && at > quote.find("-----BEGIN")) continue;
+      bytes[at] = static_cast<char>(bytes[at] ^ (1 << at % 8));
+      ASSERT_FALSE(Verify(real->bundle, real->verify_at, &cache).ok()) << at;
+      bytes[at] = quote[at];
+    }
+    const auto parsed = ParseQuote(AsBytes(quote));
+    ASSERT_TRUE(parsed.ok());
+    EXPECT_EQ(SerializeQuote(*parsed), quote);
+    const size_t end = quote.size() - parsed->rest.size();
+    for (size_t size = 0; size < end; ++size) {
+      ASSERT_EQ(RefusalOf(ParseQuote(AsBytes(quote.substr(0, size))).status()),
+                v1::EVIDENCE_MALFORMED)
+          << size;
+    }
+  }
+}
+
+TEST(RealEvidenceTest, ALogOfAnotherMachineIsRefused) {
+  std::optional<Case> real = LoadCase("evidence/tdx/v4-live-with-ccel");
+  const std::optional<Case> other = LoadCase("evidence/tdx/v4-gcp-cos113-ccel");
+  if (!real.has_value() || !other.has_value()) return;
+  const auto claims = Verify(real->bundle, real->verify_at);
+  ASSERT_TRUE(claims.ok()) << claims.status();
+  EXPECT_EQ(claims->cpu().event_log().format(), "ccel");
+  EXPECT_GE(claims->cpu().event_log().registers_size(), 3);
+  const auto log = [](v1::EvidenceBundle bundle) {
+    for (v1::EvidenceFile& file :
+         *bundle.mutable_evidence(0)->mutable_files()) {
+      if (file.role() == "event_log") return file.content();
+    }
+    return std::string();
+  };
+  for (v1::EvidenceFile& file :
+       *real->bundle.mutable_evidence(0)->mutable_files()) {
+    if (file.role() == "event_log") file.set_content(log(other->bundle));
+  }
+  EXPECT_EQ(RefusalOf(Verify(real->bundle, real->verify_at).status()),
+            v1::EVIDENCE_INCONSISTENT);
+}
+
+// Collateral by itself, as it is imported.
+TEST(RealEvidenceTest, RealCollateralVerifiesByItself) {
+  const std::string folder = "evidence/tdx/collateral-extra-fmspc/";
+  const auto chain = ReadShared(folder + "tcb_info_issuer_chain.pem");
+  const auto crl_file = ReadShared(folder + "root_ca_crl_2026.der");
+  if (!chain.has_value() || !crl_file.has_value()) return;
+  const auto crl = ParseCrlFile(AsBytes(*crl_file));
+  ASSERT_TRUE(crl.ok());
+  const std::vector<x509::Crl> crls = {*crl};
+  const auto anchors =
+      policy::TrustAnchors::Create(policy::TrustAnchors::BuiltIn());
+  SignerInputs inputs = {.issuer_chain = AsBytes(*chain),
+                         .anchors = anchors->For(v1::TDX).x509,
+                         .root_ca_crl = crls,
+                         .now = crl->this_update()};
+  int verified = 0;
+  for (const auto& [name, subject] :
+       std::vector<std::pair<std::string, std::string>>{
+           {"tcb_info_00806f050000_2025-10.json", "tdx/00806f050000"},
+           {"tcb_info_00a06d080000_sgx_2026-02.json", "sgx/00a06d080000"},
+           {"tcb_info_00a06d080000_tdx_2026-02.json", "tdx/00a06d080000"},
+           {"tcb_info_90c06f000000_2026-03.json", "tdx/90c06f000000"}}) {
+    SCOPED_TRACE(name);
+    const auto file = ReadShared(folder + name);
+    ASSERT_TRUE(file.has_value());
+    const auto info = ParseTcbInfoFile(AsBytes(*file));
+    ASSERT_TRUE(info.ok()) << info.status();
+    EXPECT_EQ(info->Subject(), subject);
+    inputs.now = info->issued + absl::Hours(1);
+    const auto result = VerifyTcbInfo(AsBytes(*file), inputs);
+    if (inputs.now < crl->this_update()) {
+      EXPECT_EQ(RefusalOf(result.status()), v1::CRL_EXPIRED);
+      continue;
+    }
+    ++verified;
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->value().evaluation_data_number, 18u);
+    EXPECT_EQ(result->valid_from(), info->issued);
+    EXPECT_EQ(result->valid_until(), info->next_update);
+  }
+  EXPECT_EQ(verified, 3);
 }
 
 }  // namespace

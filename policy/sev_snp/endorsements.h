@@ -16,15 +16,20 @@
 
 namespace kms::sev_snp {
 
+struct OfferedCrl {
+  x509::Crl crl;
+  bool stored = false;  // From the verifier's side.
+};
+
 struct Endorsements {
   std::optional<x509::Certificate> leaf;  // The VCEK or VLEK.
   std::vector<x509::Certificate> offered;
-  std::vector<x509::Crl> crls;
+  std::vector<OfferedCrl> crls;
 };
 
 // Roles: vcek, vlek, cert_chain, cert_table, crl; "evidence" is skipped.
-// `collateral`, which may be null, adds its cert_chain certificates, and those
-// of its CRLs whose issuer is among all certificates offered.
+// `collateral`, which may be null, adds its certificates and CRLs that may
+// concern this leaf; of one issuer, its CRL stands in place of the sender's.
 //   ENDORSEMENT_MALFORMED  something does not parse, or another role
 //   ENDORSEMENT_MISMATCH   a VLEK for a VCEK-signed report or the reverse, or
 //                          two different certificates for the signing key

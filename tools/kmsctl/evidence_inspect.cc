@@ -6,12 +6,16 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/time.h"
 #include "kms/base/bytes.h"
 #include "policy/sev_snp/endorsements.h"
 #include "policy/sev_snp/key_certificate.h"
 #include "policy/sev_snp/report.h"
 #include "policy/verifier/verifier.h"
+#include "tools/kmsctl/inspect_cca.h"
+#include "tools/kmsctl/inspect_dcap.h"
+#include "tools/kmsctl/inspect_nitro.h"
+#include "tools/kmsctl/inspect_nvidia.h"
+#include "tools/kmsctl/inspect_rows.h"
 
 namespace kms::kmsctl {
 namespace {
@@ -20,26 +24,6 @@ using sev_snp::Product;
 using sev_snp::RawTcb;
 using sev_snp::Tcb;
 using sev_snp::UnverifiedReport;
-
-std::string Date(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%d", time, absl::UTCTimeZone());
-}
-
-void Row(absl::string_view name, absl::string_view value, std::string& out) {
-  absl::StrAppendFormat(&out, "  %-20s %s\n", name, value);
-}
-
-void ShowCertificate(absl::string_view name,
-                     const x509::Certificate& certificate, std::string& out) {
-  Row(name, certificate.SubjectCommonName(), out);
-  Row("", absl::StrCat("issued by ", certificate.IssuerCommonName()), out);
-  Row("",
-      absl::StrCat("valid ", Date(certificate.not_before()), " to ",
-                   Date(certificate.not_after()), ", ",
-                   std::string(x509::SchemeName(certificate.scheme()))),
-      out);
-  Row("", absl::StrCat("key sha256 ", Hex(certificate.spki_sha256())), out);
-}
 
 std::string TcbText(const RawTcb& raw, std::optional<Product> product) {
   const std::string hex = Hex(BytesView(raw));
@@ -147,7 +131,8 @@ void ShowSnp(const v1::Evidence& evidence, std::string& out) {
   for (const x509::Certificate& ca : endorsements->offered) {
     ShowCertificate("offered", ca, out);
   }
-  for (const x509::Crl& crl : endorsements->crls) {
+  for (const sev_snp::OfferedCrl& offered : endorsements->crls) {
+    const x509::Crl& crl = offered.crl;
     Row("crl",
         absl::StrCat(crl.revoked_count(), " revoked, ", Date(crl.this_update()),
                      " to ", Date(crl.next_update())),
@@ -168,6 +153,12 @@ std::string InspectBundle(const v1::EvidenceBundle& bundle) {
           out);
     }
     if (evidence.type() == v1::SEV_SNP) ShowSnp(evidence, out);
+    if (evidence.type() == v1::TDX || evidence.type() == v1::SGX) {
+      ShowDcap(evidence, "evidence", out);
+    }
+    if (evidence.type() == v1::NITRO) ShowNitro(evidence, out);
+    if (evidence.type() == v1::NVIDIA_GPU) ShowNvidia(evidence, out);
+    if (evidence.type() == v1::ARM_CCA) ShowCca(evidence, out);
   }
   return out;
 }

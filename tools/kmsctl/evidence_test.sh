@@ -42,6 +42,21 @@ expect 2 'no such file' verify "$work/none.json"
 expect 2 'RFC 3339' verify "$good" --at yesterday
 expect 2 'surprise' verify "$good" --surprise
 
+"$simtee" tdx-init --dir "$work/tdx" || exit 1
+"$simtee" tdx-quote --dir "$work/tdx" --report-data "$data" \
+  --out "$work/td" || exit 1
+"$simtee" tdx-init --dir "$work/sgx" --sgx || exit 1
+"$simtee" tdx-quote --dir "$work/sgx" --report-data "$data" --debug \
+  --out "$work/enclave" || exit 1
+tdx=(--simulated-anchor "$work/tdx/simulated-tdx-root.pem")
+sgx=(--simulated-anchor "$work/sgx/simulated-sgx-root.pem")
+expect 0 '"tcb_status": "UpToDate"' verify "$work/td/bundle.json" "${tdx[@]}" \
+  -o json
+expect 0 '"debug": true' verify "$work/enclave/bundle.json" "${sgx[@]}" -o json
+expect 3 '"code": "CHAIN_UNTRUSTED"' verify "$work/td/bundle.json" -o json
+expect 3 'rated                UpToDate' inspect "$work/td/bundle.json"
+expect 3 'init DEBUG mode64bit' inspect "$work/enclave/bundle.json"
+
 bound=$(sed "s/^}/,\"report_data\": \"$data\"}/" "$good")
 echo "$bound" >"$work/good/bound.json"
 expect 0 'verified at' verify "$work/good/bound.json" "${trust[@]}"
