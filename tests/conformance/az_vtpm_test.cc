@@ -419,8 +419,9 @@ TEST(AzVtpmTest, RejectsHardwareThatAnAnchorOfTheVtpmVouchesFor) {
   anchor.type = v1::AZ_SNP_VTPM;
   const std::string report = evil.Sign(evil.MakeReport(
       AsBytes(ReportData(RuntimeJson(SnpTpm()))), simtee::SnpGuest()));
-  v1::Evidence evidence = SnpEvidence(
-      {.change_hcl = [&](auto& hcl) { hcl.hardware_report = report; }});
+  Parts parts;
+  parts.change_hcl = [&](auto& hcl) { hcl.hardware_report = report; };
+  v1::Evidence evidence = SnpEvidence(parts);
   for (const v1::EvidenceFile& file : evil.Wrap(report).files()) {
     if (file.role() != "evidence") {
       SetFile(evidence, file.role(), file.content());
