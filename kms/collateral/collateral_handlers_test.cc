@@ -1,6 +1,7 @@
 // CollateralService's calls, each refusal by its exact code.
 #include "kms/collateral/collateral_handlers.h"
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -11,6 +12,8 @@
 #include "kms/admin/policy_handlers.h"
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
+#include "kms/collateral/importer.h"
+#include "kms/collateral/mirror.h"
 #include "kms/crypto/digest.h"
 #include "kms/crypto/x509/issue.h"
 #include "kms/instance/testing.h"
@@ -286,6 +289,113 @@ TEST_F(CollateralHandlersTest, NamesAreBounded) {
   get.set_subject(std::string(257, 's'));
   EXPECT_EQ(RefusalOf(handlers_.GetCollateral(admin_, get).status()),
             v1::REQUEST_TOO_LARGE);
+}
+
+// --- A mirror, and the state behind it ---
+
+class MapFetcher : public Fetcher {
+ public:
+  absl::StatusOr<FetchResponse> Fetch(const FetchRequest& request) override {
+    const auto found = files.find(request.path);
+    if (found == files.end()) return absl::UnavailableError("stalls");
+    return FetchResponse{false, found->second, ""};
+  }
+  std::map<std::string, std::string> files;
+};
+
+class MirroredTest : public CollateralHandlersTest {
+ protected:
+  MirroredTest() {
+    fetcher_.files["collateral.json"] =
+        R"({"collateral": [{"kind": "crl", "files": ["ark.crl"]},
+            {"kind": "tcb-info", "files": ["info.json", "chain.pem"]}]})";
+    fetcher_.files["ark.crl"] = ArkCrl(5);
+    fetcher_.files["info.json"] = TcbInfoFiles()[0];
+    fetcher_.files["chain.pem"] = TcbInfoFiles()[1];
+  }
+
+  // After which every delay is over.
+  void Poll() {
+    test_->clock.Advance(absl::Hours(2));
+    mirror_.Poll();
+  }
+  absl::StatusOr<uint32_t> Take(policy::CollateralKind kind,
+                                const std::vector<std::string>& files) {
+    const auto inputs = cache_.Get(*test_->get(), test_->View());
+    const auto imported =
+        collateral::Import(*test_->get(), **inputs, Caller(), kind, files);
+    if (!imported.ok()) return imported.status();
+    return static_cast<uint32_t>(imported->items.size()) - imported->unchanged;
+  }
+  // The number of the ARK's list that is stored; empty: none.
+  std::string Stored() {
+    const auto list = handlers_.ListCollateral(admin_, {});
+    for (const v1::Collateral& item : list->collateral()) {
+      if (item.type() == v1::SEV_SNP) return item.number();
+    }
+    return "";
+  }
+
+  MapFetcher fetcher_;
+  AppraisalInputsCache cache_;
+  v1::RefusalCode told_ = v1::REFUSAL_CODE_UNSPECIFIED;
+  Mirror mirror_{{.fetcher = &fetcher_,
+                  .clock = &test_->clock,
+                  .import =
+                      [this](policy::CollateralKind kind,
+                             const std::vector<std::string>& files) {
+                        return Take(kind, files);
+                      },
+                  .tell =
+                      [this](absl::string_view, const absl::Status& status) {
+                        told_ = RefusalOf(status);
+                      },
+                  .random = [] { return 0.5; }}};
+};
+
+TEST_F(MirroredTest, FillsTheStoreInNobodysName) {
+  Poll();
+  const auto list = handlers_.ListCollateral(admin_, {});
+  ASSERT_EQ(list->collateral_size(), 3);
+  for (const v1::Collateral& item : list->collateral()) {
+    EXPECT_EQ(item.principal(), "");
+  }
+  const uint64_t before = Generation();
+  Poll();  // Nothing new: no command.
+  EXPECT_EQ(Generation(), before);
+}
+
+TEST_F(MirroredTest, WrongSignaturesChangeNothing) {
+  Poll();
+  std::string forged = ArkCrl(6);
+  forged.back() = static_cast<char>(forged.back() ^ 1);
+  fetcher_.files["ark.crl"] = forged;
+  const uint64_t before = Generation();
+  Poll();
+  EXPECT_EQ(told_, v1::CRL_INVALID);
+  EXPECT_EQ(Generation(), before);
+  EXPECT_EQ(Stored(), "\5");
+}
+
+TEST_F(MirroredTest, OlderListsChangeNothing) {
+  Poll();
+  fetcher_.files["ark.crl"] = ArkCrl(4);
+  const uint64_t before = Generation();
+  Poll();
+  EXPECT_EQ(told_, v1::COLLATERAL_OLDER);
+  EXPECT_EQ(Generation(), before);
+  fetcher_.files["ark.crl"] = ArkCrl(6);
+  Poll();
+  EXPECT_EQ(Stored(), "\6");
+}
+
+TEST_F(MirroredTest, AnothersListStandsUnderItsOwnIssuer) {
+  Poll();
+  // Genuine, but not what the name promises.
+  fetcher_.files["ark.crl"] = Tdx().RootCaCrl();
+  Poll();
+  EXPECT_EQ(Stored(), "\5");
+  EXPECT_EQ(handlers_.ListCollateral(admin_, {})->collateral_size(), 4);
 }
 
 // --- What appraisals read ---

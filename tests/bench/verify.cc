@@ -32,6 +32,7 @@
 #include "policy/verifier/verifier.h"
 #include "tools/client/bundle.h"
 #include "tools/simtee/cca.h"
+#include "tools/simtee/gpu.h"
 #include "tools/simtee/nitro.h"
 #include "tools/simtee/snp.h"
 #include "tools/simtee/tdx.h"
@@ -81,12 +82,13 @@ struct Kind {
 };
 
 template <typename Attest>
-Kind Simulated(std::string name, policy::TrustAnchor anchor, absl::Time now,
-               std::vector<Mandatory> mandatory, Attest attest) {
+Kind Simulated(std::string name, std::vector<policy::TrustAnchor> anchors,
+               absl::Time now, std::vector<Mandatory> mandatory,
+               Attest attest) {
   Kind kind{.name = std::move(name),
             .source = "simulated",
             .bundles = {},
-            .anchors = {std::move(anchor)},
+            .anchors = std::move(anchors),
             .now = now,
             .mandatory = std::move(mandatory)};
   for (size_t i = 0; i < kPieces; ++i) {
@@ -102,27 +104,32 @@ std::vector<Kind> SimulatedKinds() {
   const auto snp = simtee::SimulatedSnp::Create(
       {.rsa_bits = 4096, .not_before = kStart, .not_after = kEnd});
   kinds.push_back(
-      Simulated("sev-snp", snp.Anchor(), now, {{kP384, "the report"}},
+      Simulated("sev-snp", {snp.Anchor()}, now, {{kP384, "the report"}},
                 [&](BytesView data) { return snp.Attest(data, {}); }));
   const auto tdx =
       simtee::SimulatedTdx::Create({.not_before = kStart, .not_after = kEnd});
   kinds.push_back(
-      Simulated("tdx", tdx.Anchor(), now, {{kP256, "the quote"}},
+      Simulated("tdx", {tdx.Anchor()}, now, {{kP256, "the quote"}},
                 [&](BytesView data) { return tdx.Attest(data, {}); }));
   const auto sgx = simtee::SimulatedTdx::Create(
       {.tee = dcap::TeeKind::kSgx, .not_before = kStart, .not_after = kEnd});
   kinds.push_back(
-      Simulated("sgx", sgx.Anchor(), now, {{kP256, "the quote"}},
+      Simulated("sgx", {sgx.Anchor()}, now, {{kP256, "the quote"}},
                 [&](BytesView data) { return sgx.AttestSgx(data, {}); }));
   const auto nitro = simtee::SimulatedNitro::Create(kStart);
-  kinds.push_back(Simulated("nitro", nitro.Anchor(), kStart + absl::Hours(1),
+  kinds.push_back(Simulated("nitro", {nitro.Anchor()}, kStart + absl::Hours(1),
                             {{kP384, "the document"}}, [&](BytesView data) {
                               return nitro.Attest(AsStringView(data));
                             }));
   const auto cca = simtee::SimulatedCca::Create();
   kinds.push_back(Simulated(
-      "arm-cca", cca.Anchor(), now, {{kP384, "the realm token"}},
+      "arm-cca", {cca.Anchor()}, now, {{kP384, "the realm token"}},
       [&](BytesView data) { return cca.Attest(AsStringView(data)); }));
+  const auto gpu =
+      simtee::SimulatedGpu::Create({.not_before = kStart, .not_after = kEnd});
+  kinds.push_back(Simulated(
+      "nvidia-gpu", gpu.Anchors(), now, {{kP384, "the SPDM measurements"}},
+      [&](BytesView data) { return gpu.Attest(data.first(32)); }));
   return kinds;
 }
 
@@ -131,16 +138,11 @@ struct RealCase {
   const char* folder;
   const char* anchor;  // A file there, or null.
   std::vector<Mandatory> mandatory;
-  bool event_log;  // Kept only in rows that show its cost.
+  bool extra;  // What comes with it costs too: shown, without a goal.
 };
 
 const std::vector<RealCase>& RealCases() {
   static const auto* const kCases = new std::vector<RealCase>{
-      {"nvidia-gpu",
-       "nvidia/hopper-h100-550.90.07-full",
-       nullptr,
-       {{kP384, "the SPDM measurements"}},
-       false},
       {"tpm",
        "tpm/gce-cos85-nonce",
        "tpm_ek_root_1.der",
@@ -156,6 +158,11 @@ const std::vector<RealCase>& RealCases() {
        nullptr,
        {{kRsa2048, "the quote"}, {kP256, "the TD quote"}},
        false},
+      {"nvidia-gpu, OCSP",
+       "nvidia/hopper-h100-550.90.07-full",
+       nullptr,
+       {{kP384, "the SPDM measurements"}},
+       true},
       {"tdx and its CCEL",
        "tdx/v4-gcp-cos113-ccel",
        nullptr,
@@ -185,14 +192,14 @@ absl::StatusOr<Kind> LoadReal(const RealCase& real) {
   const std::string folder = absl::StrCat("evidence/", real.folder);
   KMS_ASSIGN_OR_RETURN(client::Bundle bundle,
                        client::ReadBundle(SharedPath(folder + "/bundle.json")));
-  if (!real.event_log) RemoveEventLogs(bundle.evidence);
+  if (!real.extra) RemoveEventLogs(bundle.evidence);
   Kind kind{.name = real.name,
             .source = real.folder,
             .bundles = {bundle.evidence},
             .anchors = {},
             .now = bundle.index.verify_at.value_or(kStart),
             .mandatory = real.mandatory,
-            .has_goal = !real.event_log};
+            .has_goal = !real.extra};
   if (real.anchor != nullptr) {
     const auto file = ReadShared(absl::StrCat(folder, "/", real.anchor));
     if (!file.has_value()) return absl::NotFoundError(real.anchor);

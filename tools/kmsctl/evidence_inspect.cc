@@ -13,6 +13,7 @@
 #include "policy/verifier/verifier.h"
 #include "tools/kmsctl/inspect_cca.h"
 #include "tools/kmsctl/inspect_dcap.h"
+#include "tools/kmsctl/inspect_event_log.h"
 #include "tools/kmsctl/inspect_nitro.h"
 #include "tools/kmsctl/inspect_nvidia.h"
 #include "tools/kmsctl/inspect_rows.h"
@@ -160,6 +161,7 @@ std::string InspectBundle(const v1::EvidenceBundle& bundle) {
     if (evidence.type() == v1::NITRO) ShowNitro(evidence, out);
     if (evidence.type() == v1::NVIDIA_GPU) ShowNvidia(evidence, out);
     if (evidence.type() == v1::ARM_CCA) ShowCca(evidence, out);
+<<<<<<< ours
     if (evidence.type() == v1::TPM) ShowTpm(evidence, out);
     if (evidence.type() == v1::AZ_SNP_VTPM ||
         evidence.type() == v1::AZ_TDX_VTPM) {
@@ -169,6 +171,9 @@ std::string InspectBundle(const v1::EvidenceBundle& bundle) {
       if (hardware.type() == v1::SEV_SNP) ShowSnp(hardware, out);
       if (hardware.type() == v1::TDX) ShowDcap(hardware, "evidence", out);
     }
+=======
+    ShowEventLog(evidence, out);
+>>>>>>> theirs
   }
   return out;
 }
