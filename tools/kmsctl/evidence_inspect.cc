@@ -161,7 +161,6 @@ std::string InspectBundle(const v1::EvidenceBundle& bundle) {
     if (evidence.type() == v1::NITRO) ShowNitro(evidence, out);
     if (evidence.type() == v1::NVIDIA_GPU) ShowNvidia(evidence, out);
     if (evidence.type() == v1::ARM_CCA) ShowCca(evidence, out);
-<<<<<<< ours
     if (evidence.type() == v1::TPM) ShowTpm(evidence, out);
     if (evidence.type() == v1::AZ_SNP_VTPM ||
         evidence.type() == v1::AZ_TDX_VTPM) {
@@ -171,9 +170,7 @@ std::string InspectBundle(const v1::EvidenceBundle& bundle) {
       if (hardware.type() == v1::SEV_SNP) ShowSnp(hardware, out);
       if (hardware.type() == v1::TDX) ShowDcap(hardware, "evidence", out);
     }
-=======
     ShowEventLog(evidence, out);
->>>>>>> theirs
   }
   return out;
 }
