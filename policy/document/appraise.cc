@@ -124,6 +124,15 @@ void CheckDefaults(const CompiledPolicy& policy, const v1::Claims& claims,
     Deny(decision, v1::TCB_STATUS_DENIED,
          "policy: the platform's TCB status is not allowed");
   }
+  // Whoever runs at the TEE's highest privilege can put a key of his own where
+  // the paravisor puts its vTPM's, and sign any PCRs with it.
+  const bool azure = claims.cpu().type() == v1::AZ_SNP_VTPM ||
+                     claims.cpu().type() == v1::AZ_TDX_VTPM;
+  if (azure && !claims.tpm().ak_certified() &&
+      !policy.allow_uncertified_vtpm()) {
+    Deny(decision, v1::REFERENCE_VALUES_REQUIRED,
+         "policy: no certificate says that the vTPM's key is the cloud's");
+  }
   const bool matched = std::all_of(
       gpus.begin(), gpus.end(),
       [](const v1::GpuClaims& gpu) { return gpu.measurements_match(); });

@@ -18,8 +18,9 @@ namespace kms::policy {
 //   ANCHOR_DENIED      an anchor that the policy does not name
 //   DEBUG_DENIED       a debug TEE or GPU, and the policy does not allow it
 //   TCB_STATUS_DENIED  a vendor's rating that the policy does not allow
-//   REFERENCE_VALUES_REQUIRED  a GPU that was compared with no manifest, and
-//                      the policy does not allow it
+//   REFERENCE_VALUES_REQUIRED  a GPU that was compared with no manifest, or an
+//                      Azure vTPM whose key has no certificate, and the policy
+//                      does not allow it
 //   POLICY_ERROR       a rule could not be evaluated
 //   POLICY_DENIED      a rule was false
 // All rules are evaluated even so, that the trace is complete. `policy_version`

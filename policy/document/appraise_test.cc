@@ -220,6 +220,24 @@ TEST_F(AppraiseTest, ATpmCountsOnItsOwnAndMustHaveAnAnchor) {
   EXPECT_EQ(run("true"), v1::EVIDENCE_REQUIRED);
 }
 
+TEST_F(AppraiseTest, AnAzureVtpmNeedsACertificateOrAPolicyThatDoesWithout) {
+  claims_.mutable_cpu()->set_type(v1::AZ_SNP_VTPM);
+  claims_.mutable_tpm()->set_type(v1::AZ_SNP_VTPM);
+  const auto run = [this](absl::string_view more) {
+    const auto policy = Compile(absl::StrCat(
+        "name: p\nevidence: [{type: az-snp-vtpm, count: 1}]\n", more,
+        "rules: [{id: r, message: m, expr: 'true'}]\nrelease: {lease: 1h}\n"));
+    EXPECT_TRUE(policy.ok()) << policy.status();
+    return Appraise(*policy, claims_, request_, now_).code();
+  };
+  EXPECT_EQ(run(""), v1::REFERENCE_VALUES_REQUIRED);
+  EXPECT_EQ(run("allow_uncertified_vtpm: true\n"),
+            v1::REFUSAL_CODE_UNSPECIFIED);
+  claims_.mutable_tpm()->set_ak_certified(true);
+  claims_.mutable_tpm()->set_anchor("azure-vtpm-root-2023");
+  EXPECT_EQ(run(""), v1::REFUSAL_CODE_UNSPECIFIED);
+}
+
 TEST_F(AppraiseTest, AGpuAloneSpeaksForNoWorkload) {
   claims_.clear_cpu();
   claims_.add_gpus()->set_anchor("nvidia-device-identity-ca");

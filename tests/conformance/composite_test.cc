@@ -10,11 +10,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "kms/base/bytes.h"
-#include "kms/base/proto_json.h"
 #include "kms/base/refusal.h"
 #include "policy/document/appraise.h"
 #include "policy/document/policy.h"
-#include "policy/verifier/verified_cache.h"
 #include "policy/verifier/verifier.h"
 #include "tools/simtee/cca.h"
 #include "tools/simtee/gpu.h"
@@ -126,8 +124,7 @@ std::vector<TrustAnchor> SimulatedAnchors() {
   return anchors;
 }
 
-absl::StatusOr<v1::Claims> Verify(const std::vector<v1::Evidence>& parts,
-                                  VerifiedCache* cache = nullptr) {
+absl::StatusOr<v1::Claims> Verify(const std::vector<v1::Evidence>& parts) {
   static const auto* const kAnchors = [] {
     std::vector<TrustAnchor> anchors = TrustAnchors::BuiltIn();
     for (TrustAnchor& anchor : SimulatedAnchors()) {
@@ -135,8 +132,7 @@ absl::StatusOr<v1::Claims> Verify(const std::vector<v1::Evidence>& parts,
     }
     return new TrustAnchors(*TrustAnchors::Create(std::move(anchors)));
   }();
-  return VerifyBundle(Bundle(parts),
-                      {.now = kNow, .anchors = *kAnchors, .cache = cache});
+  return VerifyBundle(Bundle(parts), {.now = kNow, .anchors = *kAnchors});
 }
 
 // The verdict of verification and binding.
@@ -180,32 +176,6 @@ TEST(CompositeTest, AcceptsEachCpuWithItsGpus) {
     EXPECT_TRUE(CheckBinding(*claims, kOurs.binding()).ok());
   }
   EXPECT_EQ(Appraised(Good(), kSnpAndTwoGpus), v1::REFUSAL_CODE_UNSPECIFIED);
-}
-
-// What two parts stood on is named once, whatever their order.
-TEST(CompositeTest, NamesSharedCollateralOnce) {
-  std::vector<v1::Evidence> parts = Good();
-  // The same manifests: a simulated GPU signs its own anew each time.
-  for (v1::EvidenceFile& file : *parts[2].mutable_files()) {
-    for (const v1::EvidenceFile& first : parts[1].files()) {
-      if (first.role() == file.role() &&
-          (file.role() == "rim_driver" || file.role() == "rim_vbios")) {
-        file = first;
-      }
-    }
-  }
-  const auto claims = Verify(parts);
-  const auto one = Verify({parts[0], parts[1]});
-  std::reverse(parts.begin(), parts.end());
-  const auto reversed = Verify(parts);
-  ASSERT_TRUE(claims.ok() && one.ok() && reversed.ok());
-  EXPECT_GT(one->collateral_size(), 0);
-  const auto collateral = [](const v1::Claims& c) {
-    return ProtoToJson(c)["collateral"];
-  };
-  EXPECT_EQ(collateral(*claims), collateral(*one));
-  EXPECT_EQ(collateral(*claims), collateral(*reversed));
-  EXPECT_EQ(ProtoToJson(claims->cpu()), ProtoToJson(reversed->cpu()));
 }
 
 TEST(CompositeTest, RejectsTwoCpus) {
@@ -334,21 +304,6 @@ TEST(CompositeTest, RejectsPartsUnderEachOthersLabel) {
 TEST(CompositeTest, NeedsEveryPartsAnchorAllowed) {
   EXPECT_EQ(Appraised(Good(), kSnpAndTwoGpus, /*simulators=*/false),
             v1::ANCHOR_DENIED);
-}
-
-// One cache holds what each kind of part remembers, and none for another.
-TEST(CompositeTest, RemembersAllPartsTogether) {
-  VerifiedCache cache(4 << 20);
-  const std::vector<v1::Evidence> good = Good();
-  const auto cold = Verify(good, &cache);
-  ASSERT_TRUE(cold.ok()) << cold.status();
-  const size_t size = cache.size();
-  EXPECT_GT(size, 1u);
-  const auto warm = Verify(good, &cache);
-  ASSERT_TRUE(warm.ok()) << warm.status();
-  EXPECT_EQ(cache.size(), size);
-  EXPECT_EQ(ProtoToJson(*cold), ProtoToJson(*warm));
-  EXPECT_TRUE(CheckBinding(*warm, kOurs.binding()).ok());
 }
 
 }  // namespace
