@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "kms/admin/effective_anchors.h"
 #include "kms/admin/policy_terms.h"
 #include "kms/base/bytes.h"
 #include "kms/base/names.h"
@@ -228,18 +227,26 @@ absl::StatusOr<v1::TestPolicyResponse> PolicyHandlers::TestPolicy(
     compiled.policy =
         std::make_shared<const policy::CompiledPolicy>(std::move(document));
   }
-  KMS_ASSIGN_OR_RETURN(const policy::TrustAnchors anchors,
-                       EffectiveAnchors(*view, instance->simulated_anchors));
+  KMS_ASSIGN_OR_RETURN(
+      const std::shared_ptr<const collateral::AppraisalInputs> inputs,
+      inputs_.Get(*instance, *view));
   const absl::Time at = request.at_us() == 0
                             ? instance->clock.Now()
                             : absl::FromUnixMicros(request.at_us());
   v1::TestPolicyResponse response;
   KMS_ASSIGN_OR_RETURN(*response.mutable_claims(),
-                       policy::VerifyBundle(request.evidence(),
-                                            {.now = at, .anchors = anchors}));
-  *response.mutable_decision() =
-      policy::Appraise(*compiled.policy, response.claims(), context, at);
-  response.mutable_decision()->set_policy_version(version);
+                       collateral::VerifyEvidence(*inputs, request.evidence(),
+                                                  at, /*cache=*/nullptr));
+  v1::Decision& decision = *response.mutable_decision();
+  decision = policy::Appraise(*compiled.policy, response.claims(), context, at);
+  decision.set_policy_version(version);
+  // The rules are shown all the same, but they do not decide.
+  if (const absl::Status denied = inputs->denied.CheckClaims(response.claims());
+      !denied.ok()) {
+    decision.set_allowed(false);
+    decision.set_code(RefusalOf(denied));
+    decision.set_reason(std::string(denied.message()));
+  }
   return response;
 }
 

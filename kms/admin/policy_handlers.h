@@ -23,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "kms/admin/policy_cache.h"
 #include "kms/base/caller.h"
+#include "kms/collateral/appraisal_inputs.h"
 #include "kms/instance/instance.h"
 #include "proto/kms/v1/policies.pb.h"
 
@@ -55,8 +56,9 @@ class PolicyHandlers {
 
   // REQUEST_MALFORMED: not exactly one of name and document, or a time out of
   // range. NOT_FOUND: no such policy. POLICY_INVALID: the document does not
-  // compile. Evidence that does not verify is refused as ReleaseKey would;
-  // a policy that says no is an answer, in `decision`.
+  // compile. Evidence that does not verify, or of a type that is switched off,
+  // is refused as ReleaseKey would; a policy or deny list that says no is an
+  // answer, in `decision`.
   absl::StatusOr<v1::TestPolicyResponse> TestPolicy(
       const Caller& caller, const v1::TestPolicyRequest& request) const;
 
@@ -79,7 +81,8 @@ class PolicyHandlers {
 
  private:
   const InstanceHolder& holder_;
-  mutable PolicyCache policies_;  // Thread-safe.
+  mutable PolicyCache policies_;  // Thread-safe, as is the next.
+  mutable collateral::AppraisalInputsCache inputs_;
 };
 
 }  // namespace kms::admin

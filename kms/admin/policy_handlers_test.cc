@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "kms/base/refusal.h"
+#include "kms/collateral/collateral_handlers.h"
 #include "kms/crypto/digest.h"
 #include "kms/crypto/x509/issue.h"
 #include "kms/crypto/x509/pem.h"
@@ -484,6 +485,27 @@ TEST_F(TestPolicyTest, JudgesValidityAtTheTimeAskedFor) {
   request_.set_at_us(0);  // Now, by the instance's clock.
   test_->clock.Advance(absl::Hours(25));
   EXPECT_EQ(Refusal(), v1::CERTIFICATE_EXPIRED);
+}
+
+TEST_F(TestPolicyTest, ShowsWhatDeniedHardwareWouldMeet) {
+  TrustMachine();
+  const collateral::CollateralHandlers hardware(test_->holder);
+  const auto chip =
+      machine_.MakeReport(AsBytes(std::string(64, 'r')), {}).chip_id;
+  v1::PutDenyListRequest deny;
+  deny.set_type(v1::SEV_SNP);
+  deny.add_entries(std::string(chip.begin(), chip.end()));
+  ASSERT_TRUE(hardware.PutDenyList(admin_, deny).ok());
+  const auto denied = handlers_.TestPolicy(admin_, request_);
+  ASSERT_TRUE(denied.ok()) << denied.status();
+  EXPECT_FALSE(denied->decision().allowed());
+  EXPECT_EQ(denied->decision().code(), v1::HARDWARE_DENIED);
+  EXPECT_EQ(denied->decision().rules_size(), 1);
+  v1::SetKillSwitchRequest kill;
+  kill.set_type(v1::SEV_SNP);
+  kill.set_on(true);
+  ASSERT_TRUE(hardware.SetKillSwitch(admin_, kill).ok());
+  EXPECT_EQ(Refusal(), v1::HARDWARE_DENIED);
 }
 
 TEST_F(TestPolicyTest, RefusesARequestThatIsNotOne) {

@@ -1,7 +1,10 @@
 #include "kms/crypto/bare_operations.h"
 
+#include <openssl/rsa.h>
+
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "kms/base/bytes.h"
 #include "kms/crypto/openssl.h"
@@ -52,20 +55,23 @@ std::shared_ptr<State> Ed25519Signed() {
   return state;
 }
 
-}  // namespace
-
-std::function<void()> BareEcdsaP384Verify() {
+// Verifies one signature over one digest, as `prepare` sets the contexts up.
+std::function<void()> Verify(PkeyPtr key, size_t digest_size,
+                             void (*prepare)(EVP_PKEY_CTX*)) {
   auto state = std::make_shared<State>();
-  state->key.reset(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-384"));
-  const std::string digest(48, 'd');
-  state->signature.resize(104);
+  state->key = std::move(key);
+  const std::string digest(digest_size, 'd');
+  state->signature.resize(512);
   size_t size = state->signature.size();
   const PkeyCtxPtr signer = ContextOf(state->key.get());
   state->context = ContextOf(state->key.get());
   DieUnless(EVP_PKEY_sign_init(signer.get()) == 1 &&
-                EVP_PKEY_sign(signer.get(), Data(state->signature), &size,
-                              AsBytes(digest).data(), digest.size()) == 1 &&
                 EVP_PKEY_verify_init(state->context.get()) == 1,
+            "bare: cannot start");
+  prepare(signer.get());
+  prepare(state->context.get());
+  DieUnless(EVP_PKEY_sign(signer.get(), Data(state->signature), &size,
+                          AsBytes(digest).data(), digest.size()) == 1,
             "bare: cannot sign");
   state->signature.resize(size);
   return [state, digest] {
@@ -74,6 +80,30 @@ std::function<void()> BareEcdsaP384Verify() {
                               digest.size()) == 1,
               "bare: does not verify");
   };
+}
+
+}  // namespace
+
+std::function<void()> BareEcdsaP256Verify() {
+  return Verify(PkeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")), 32,
+                [](EVP_PKEY_CTX*) {});
+}
+
+std::function<void()> BareEcdsaP384Verify() {
+  return Verify(PkeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-384")), 48,
+                [](EVP_PKEY_CTX*) {});
+}
+
+std::function<void()> BareRsa2048Verify() {
+  constexpr size_t kBits = 2048;
+  return Verify(PkeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", kBits)), 32,
+                [](EVP_PKEY_CTX* context) {
+                  DieUnless(EVP_PKEY_CTX_set_rsa_padding(
+                                context, RSA_PKCS1_PADDING) == 1 &&
+                                EVP_PKEY_CTX_set_signature_md(
+                                    context, FetchedMd(Hash::kSha256)) == 1,
+                            "bare: cannot choose PKCS1");
+                });
 }
 
 std::function<void()> BareEd25519Sign() {

@@ -1,4 +1,4 @@
-// The public-key operations of one release in bare OpenSSL: keys made and
+// The public-key operations of a release in bare OpenSSL: keys made and
 // contexts started beforehand, nothing around the arithmetic. What benchmarks
 // compare ours with.
 // Thread-compatible: each function's result belongs to one thread.
@@ -11,7 +11,9 @@
 namespace kms::crypto {
 
 // Each makes its keys and answers a function that does the operation once.
+std::function<void()> BareEcdsaP256Verify();
 std::function<void()> BareEcdsaP384Verify();
+std::function<void()> BareRsa2048Verify();  // RSASSA-PKCS1-v1_5, SHA-256.
 std::function<void()> BareEd25519Sign();
 std::function<void()> BareEd25519Verify();
 std::function<void()> BareX25519Generate();

@@ -5,6 +5,7 @@
 #ifndef KMS_INSTANCE_INSTANCE_H_
 #define KMS_INSTANCE_INSTANCE_H_
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "kms/base/clock.h"
 #include "kms/crypto/signing_key.h"
 #include "storage/archive/evidence_archive.h"
@@ -40,6 +42,9 @@ struct Instance {
   // Simulated trust anchors that this instance's configuration names. Local
   // configuration only narrows: an anchor must also be in the state.
   std::vector<std::string> simulated_anchors;
+
+  // How old collateral may be here, by role (policy/collateral/age.h).
+  std::map<std::string, absl::Duration> collateral_max_ages = {};
 };
 
 // Where the server's adapters find the instance, or learn that it is sealed.

@@ -122,7 +122,8 @@ absl::Status TestInstance::Open(const TestInstanceOptions& options) {
                .evidence_archive = std::move(evidence),
                .identity_key = std::move(identity_key),
                .checkpoint_key = std::move(checkpoint_key),
-               .simulated_anchors = options.simulated_anchors}));
+               .simulated_anchors = options.simulated_anchors,
+               .collateral_max_ages = options.collateral_max_ages}));
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 #ifndef KMS_INSTANCE_TESTING_H_
 #define KMS_INSTANCE_TESTING_H_
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,6 +31,7 @@ Caller TestWorkload();
 
 struct TestInstanceOptions {
   std::vector<std::string> simulated_anchors;
+  std::map<std::string, absl::Duration> collateral_max_ages = {};
   uint32_t approval_threshold = 1;
 };
 

@@ -1,6 +1,6 @@
 #include "kms/release/appraisal.h"
 
-#include <optional>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -77,28 +77,6 @@ absl::Status ForWorkload(const absl::Status& verdict) {
   }
 }
 
-absl::StatusOr<std::shared_ptr<const Appraiser::Inputs>> Appraiser::InputsOf(
-    const Instance& instance, const storage::StateView& view) {
-  {
-    absl::MutexLock lock(&mutex_);
-    if (inputs_ != nullptr && inputs_->cluster_id == instance.cluster_id &&
-        inputs_->epoch == view.position().epoch &&
-        inputs_->generation == view.appraisal_generation()) {
-      return inputs_;
-    }
-  }
-  KMS_ASSIGN_OR_RETURN(
-      policy::TrustAnchors anchors,
-      admin::EffectiveAnchors(view, instance.simulated_anchors));
-  std::string digest = admin::CollateralDigest(anchors);
-  auto inputs = std::make_shared<const Inputs>(Inputs{
-      instance.cluster_id, view.position().epoch, view.appraisal_generation(),
-      std::move(anchors), std::move(digest)});
-  absl::MutexLock lock(&mutex_);
-  inputs_ = inputs;
-  return inputs;
-}
-
 absl::StatusOr<Judgement> Appraiser::Judge(const Instance& instance,
                                            const storage::StateView& view,
                                            const Session& session,
@@ -115,22 +93,19 @@ absl::StatusOr<Judgement> Appraiser::Judge(const Instance& instance,
     return Refuse(v1::EVIDENCE_MALFORMED,
                   "evidence: bundle has unknown or repeated fields");
   }
-  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Inputs> inputs,
-                       InputsOf(instance, view));
+  KMS_ASSIGN_OR_RETURN(
+      const std::shared_ptr<const collateral::AppraisalInputs> inputs,
+      inputs_.Get(instance, view));
   KMS_ASSIGN_OR_RETURN(
       const v1::Claims claims,
-      policy::VerifyBundle(bundle, policy::VerifyInputs{
-                                       .now = now,
-                                       .anchors = inputs->anchors,
-                                       .cache = &verified_,
-                                   }));
+      collateral::VerifyEvidence(*inputs, bundle, now, &verified_));
   KMS_RETURN_IF_ERROR(CheckSessionBinding(claims, session.transcript_digest));
 
   Judgement judgement;
   judgement.claims_digest = crypto::Sha256(AsBytes(Canonical(claims)));
   judgement.collateral_digest = inputs->digest;
   judgement.appraisal_generation = inputs->generation;
-  judgement.verdict = Decide(view, session, claims, now, judgement);
+  judgement.verdict = Decide(view, *inputs, session, claims, now, judgement);
   return judgement;
 }
 
@@ -184,6 +159,7 @@ absl::Status Appraiser::ReadKey(const storage::StateView& view,
 // From here on every refusal is one of verified Evidence: the judgement says
 // how far it came.
 absl::Status Appraiser::Decide(const storage::StateView& view,
+                               const collateral::AppraisalInputs& inputs,
                                const Session& session, const v1::Claims& claims,
                                absl::Time now, Judgement& judgement) {
   const std::string name = ByteWriter()
@@ -204,6 +180,8 @@ absl::Status Appraiser::Decide(const storage::StateView& view,
   judgement.policy_version = known->policy_version;
   judgement.policy_digest = known->policy.source_digest;
   KMS_RETURN_IF_ERROR(readable);
+  // Before the policy: none can allow it.
+  KMS_RETURN_IF_ERROR(inputs.denied.CheckClaims(claims));
 
   v1::RequestContext context;
   context.set_namespace_(session.name_space);

@@ -15,8 +15,8 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "kms/admin/effective_anchors.h"
 #include "kms/admin/policy_cache.h"
+#include "kms/collateral/appraisal_inputs.h"
 #include "kms/instance/instance.h"
 #include "kms/release/limits.h"
 #include "policy/verifier/verified_cache.h"
@@ -72,25 +72,13 @@ class Appraiser {
   // A Judgement, whatever its verdict, means that the Evidence verified and is
   // bound to the session. A status means that it did not: EVIDENCE_*,
   // SIGNATURE_INVALID, ENDORSEMENT_*, CHAIN_UNTRUSTED, CERTIFICATE_*, CRL_*,
-  // TCB_MISMATCH, CHIP_ID_MISMATCH; or DATA_LOSS.
+  // TCB_*, CHIP_ID_MISMATCH, MEASUREMENT_MISMATCH; HARDWARE_DENIED if its type
+  // is switched off; or DATA_LOSS.
   absl::StatusOr<Judgement> Judge(const Instance& instance,
                                   const storage::StateView& view,
                                   const Session& session, absl::Time now);
 
  private:
-  // What appraisal reads besides the policy: the same for every request of one
-  // appraisal generation, so it is made once for each. A restored state may
-  // count the same generation again, in another epoch.
-  struct Inputs {
-    std::string cluster_id;
-    uint64_t epoch;
-    uint64_t generation;
-    policy::TrustAnchors anchors;
-    std::string digest;
-  };
-  absl::StatusOr<std::shared_ptr<const Inputs>> InputsOf(
-      const Instance& instance, const storage::StateView& view);
-
   // What the state says of a key that was once released. Remembered, because
   // five rows are read and opened for it, and it is the same until a key or
   // policy changes. Apply checks all of it again, where the release is ordered.
@@ -118,14 +106,15 @@ class Appraiser {
   absl::Status ReadKey(const storage::StateView& view, const Session& session,
                        KnownKey& read);
 
-  absl::Status Decide(const storage::StateView& view, const Session& session,
-                      const v1::Claims& claims, absl::Time now,
-                      Judgement& judgement);
+  absl::Status Decide(const storage::StateView& view,
+                      const collateral::AppraisalInputs& inputs,
+                      const Session& session, const v1::Claims& claims,
+                      absl::Time now, Judgement& judgement);
 
   policy::VerifiedCache verified_{kVerifiedBytesMax};
   admin::PolicyCache policies_;
+  collateral::AppraisalInputsCache inputs_;
   absl::Mutex mutex_;
-  std::shared_ptr<const Inputs> inputs_ ABSL_GUARDED_BY(mutex_);
   KnownKeys known_keys_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -4,15 +4,19 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "kms/admin/policy_handlers.h"
 #include "kms/audit/checkpoint_signer.h"
 #include "kms/base/refusal.h"
+#include "kms/collateral/collateral_handlers.h"
 #include "kms/crypto/digest.h"
 #include "kms/crypto/hpke.h"
+#include "kms/crypto/x509/issue.h"
 #include "kms/instance/testing.h"
 #include "kms/lifecycle/key_handlers.h"
 #include "kms/release/transcript.h"
@@ -41,8 +45,9 @@ const simtee::SimulatedSnp& Attester() {
 
 class ReleaseHandlerTest : public testing::Test {
  protected:
-  ReleaseHandlerTest()
-      : test_(MakeTestInstance({.simulated_anchors = {"simulated-snp-ark"}})),
+  explicit ReleaseHandlerTest(const TestInstanceOptions& options =
+                                  {.simulated_anchors = {"simulated-snp-ark"}})
+      : test_(MakeTestInstance(options)),
         handler_(test_->holder, test_->clock, checkpoints_, Options()) {
     const admin::PolicyHandlers policies(test_->holder);
     v1::PutAnchorRequest anchor;
@@ -254,6 +259,184 @@ TEST_F(ReleaseHandlerTest, ReleasesNothingWhoseEvidenceCannotBeKept) {
   EXPECT_EQ(RefusalOf(Release(Request("made up"))), v1::CHALLENGE_INVALID);
   EXPECT_FALSE(handler_.Tick(test_->clock.Now() + absl::Minutes(1)).ok());
   EXPECT_TRUE(LastLeaf().has_refusals_counted());
+}
+
+// --- The collateral store, deny lists and kill switches ---
+
+class HardwareTest : public ReleaseHandlerTest {
+ protected:
+  using ReleaseHandlerTest::ReleaseHandlerTest;
+
+  // A list of the simulated ARK's, issued now.
+  std::string ArkCrl(const std::vector<std::string>& revoked) {
+    x509::CrlSpec spec;
+    spec.issuer = Attester().ark().subject_der();
+    spec.this_update = test_->clock.Now();
+    spec.next_update = test_->clock.Now() + absl::Hours(24 * 90);
+    spec.revoked = revoked;
+    spec.extensions = {
+        {.oid = "2.5.29.20", .value = std::string("\x02\x01") + ++crl_number_}};
+    return x509::IssueCrl(spec, Attester().ark_key());
+  }
+  void Import(const std::string& crl) {
+    v1::ImportCollateralRequest request;
+    request.set_kind("crl");
+    request.add_files(crl);
+    const auto imported =
+        handlers_.ImportCollateral(TestAdministrator(), request);
+    ASSERT_TRUE(imported.ok()) << imported.status();
+  }
+  void SetKillSwitch(v1::EvidenceType type, bool on) {
+    v1::SetKillSwitchRequest request;
+    request.set_type(type);
+    request.set_on(on);
+    ASSERT_TRUE(handlers_.SetKillSwitch(TestAdministrator(), request).ok());
+  }
+  void Deny(const std::vector<std::string>& chips) {
+    v1::PutDenyListRequest request;
+    request.set_type(v1::SEV_SNP);
+    for (const std::string& chip : chips) request.add_entries(chip);
+    ASSERT_TRUE(handlers_.PutDenyList(TestAdministrator(), request).ok());
+  }
+  static std::string ChipId() {
+    const auto id =
+        Attester().MakeReport(AsBytes(std::string(64, 'r')), {}).chip_id;
+    return std::string(id.begin(), id.end());
+  }
+  v1::RefusalCode Once() { return RefusalOf(Release(Request(Challenge()))); }
+
+  static constexpr v1::RefusalCode kReleased = v1::REFUSAL_CODE_UNSPECIFIED;
+  char crl_number_ = 0;
+  collateral::CollateralHandlers handlers_{test_->holder};
+};
+
+TEST_F(HardwareTest, AStoredListRevokesForEverybody) {
+  Import(ArkCrl({}));
+  EXPECT_EQ(Once(), kReleased);
+  // What was cached before it does not survive it.
+  Import(ArkCrl({Attester().ask().serial()}));
+  EXPECT_EQ(Once(), v1::CERTIFICATE_REVOKED);
+  Import(ArkCrl({}));
+  EXPECT_EQ(Once(), kReleased);
+}
+
+TEST_F(HardwareTest, AStoredListThatExpiredRefuses) {
+  Import(ArkCrl({}));
+  EXPECT_EQ(Once(), kReleased);
+  test_->clock.Advance(absl::Hours(24 * 91));
+  EXPECT_EQ(Once(), v1::CRL_EXPIRED);
+}
+
+TEST_F(HardwareTest, TheReceiptTellsOneSetOfCollateralFromAnother) {
+  const auto digest = [this] {
+    const auto response =
+        handler_.ReleaseKey(TestWorkload(), Request(Challenge()),
+                            test_->clock.Now() + absl::Minutes(1));
+    EXPECT_TRUE(response.ok()) << response.status();
+    v1::ReceiptBody body;
+    EXPECT_TRUE(body.ParseFromString(response->receipt().body()));
+    return body.collateral_digest();
+  };
+  const std::string bare = digest();
+  EXPECT_EQ(digest(), bare);
+  Import(ArkCrl({}));
+  const std::string with_crl = digest();
+  EXPECT_NE(with_crl, bare);
+  Deny({"another chip"});
+  EXPECT_NE(digest(), with_crl);
+}
+
+TEST_F(HardwareTest, ADeniedChipIsRefusedWhateverThePolicySays) {
+  EXPECT_EQ(Once(), kReleased);
+  Deny({ChipId()});
+  EXPECT_EQ(Once(), v1::HARDWARE_DENIED);
+  // Its Evidence verified, so the refusal is in the log, with the key's policy.
+  EXPECT_EQ(LastLeaf().refused().code(), v1::HARDWARE_DENIED);
+  EXPECT_EQ(LastLeaf().refused().policy(), "guests");
+  Deny({});
+  EXPECT_EQ(Once(), kReleased);
+}
+
+TEST_F(HardwareTest, AKillSwitchGoesBeforeAnySignature) {
+  SetKillSwitch(v1::TDX, true);
+  EXPECT_EQ(Once(), kReleased);
+  SetKillSwitch(v1::SEV_SNP, true);
+  const uint64_t before = test_->View().tree_size();
+  EXPECT_EQ(Once(), v1::HARDWARE_DENIED);
+  v1::ReleaseKeyRequest junk = Request(Challenge());
+  v1::EvidenceBundle bundle;
+  ASSERT_TRUE(bundle.ParseFromString(junk.evidence()));
+  bundle.mutable_evidence(0)->mutable_files(0)->set_content("junk");
+  bundle.SerializeToString(junk.mutable_evidence());
+  EXPECT_EQ(RefusalOf(Release(junk)), v1::HARDWARE_DENIED);
+  EXPECT_EQ(test_->View().tree_size(), before);
+  SetKillSwitch(v1::SEV_SNP, false);
+  EXPECT_EQ(Once(), kReleased);
+}
+
+// Workloads on several threads, and an administrator between them: the log has
+// releases before the switch, and none after it.
+TEST_F(HardwareTest, NoReleaseOfItsTypeIsOrderedAfterTheKillSwitch) {
+  constexpr int kThreads = 4;
+  const uint64_t first = test_->View().tree_size();
+  std::vector<std::vector<v1::ReleaseKeyRequest>> requests(kThreads);
+  for (auto& of_thread : requests) {
+    for (int i = 0; i < 15; ++i) of_thread.push_back(Request(Challenge()));
+  }
+  std::vector<std::thread> workloads;
+  std::atomic<int> released = 0;
+  for (int t = 0; t < kThreads; ++t) {
+    workloads.emplace_back([&, t] {
+      Caller caller = TestWorkload();
+      caller.peer = "workload " + std::to_string(t);
+      for (const v1::ReleaseKeyRequest& request : requests[t]) {
+        const auto response = handler_.ReleaseKey(
+            caller, request, test_->clock.Now() + absl::Minutes(1));
+        if (response.ok()) {
+          ++released;
+          continue;
+        }
+        EXPECT_EQ(RefusalOf(response.status()), v1::HARDWARE_DENIED)
+            << response.status();
+      }
+    });
+  }
+  while (released < 5) std::this_thread::yield();
+  SetKillSwitch(v1::SEV_SNP, true);
+  for (std::thread& workload : workloads) workload.join();
+
+  const storage::StateView& view = test_->View();
+  bool switched = false;
+  int before = 0;
+  for (uint64_t leaf = first; leaf < view.tree_size(); ++leaf) {
+    v1::AuditEntry entry;
+    ASSERT_TRUE(entry.ParseFromString(*view.GetLeaf(leaf)));
+    switched |= entry.has_kill_switch_set();
+    if (entry.has_released()) {
+      EXPECT_FALSE(switched) << leaf;
+      ++before;
+    }
+  }
+  EXPECT_TRUE(switched);
+  EXPECT_EQ(before, released);
+  EXPECT_GE(before, 5);
+}
+
+class MaxAgeTest : public HardwareTest {
+ protected:
+  MaxAgeTest()
+      : HardwareTest({.simulated_anchors = {"simulated-snp-ark"},
+                      .collateral_max_ages = {{"crl", absl::Hours(24 * 7)}}}) {}
+};
+
+TEST_F(MaxAgeTest, CollateralInForceMayStillBeTooOldHere) {
+  Import(ArkCrl({}));
+  test_->clock.Advance(absl::Hours(24 * 7));
+  EXPECT_EQ(Once(), kReleased);
+  test_->clock.Advance(absl::Seconds(1));
+  EXPECT_EQ(Once(), v1::CRL_EXPIRED);
+  Import(ArkCrl({}));
+  EXPECT_EQ(Once(), kReleased);
 }
 
 TEST_F(ReleaseHandlerTest, RefusesWhenSealed) {

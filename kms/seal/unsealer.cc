@@ -361,10 +361,11 @@ absl::Status Unsealer::OpenReplica(Opened& next, const SealFile& seal,
 
   std::unique_ptr<storage::EvidenceArchive> evidence =
       OpenEvidence(next, envelope);
-  next.instance = std::unique_ptr<Instance>(new Instance{
-      seal.commitments.cluster_id, file.id, *options_.clock,
-      std::move(envelope), std::move(serving), std::move(evidence),
-      std::move(identity), std::move(checkpoint), options_.simulated_anchors});
+  next.instance = std::unique_ptr<Instance>(
+      new Instance{seal.commitments.cluster_id, file.id, *options_.clock,
+                   std::move(envelope), std::move(serving), std::move(evidence),
+                   std::move(identity), std::move(checkpoint),
+                   options_.simulated_anchors, options_.collateral_max_ages});
   return absl::OkStatus();
 }
 

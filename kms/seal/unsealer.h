@@ -23,6 +23,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +51,7 @@ struct UnsealerOptions {
   // For kDevelopment: 32 raw bytes, mode 0600; made by Init if absent.
   std::string development_key_file;
   std::vector<std::string> simulated_anchors;
+  std::map<std::string, absl::Duration> collateral_max_ages;  // By role.
   // How long Evidence that was judged here is kept for auditors; zero: not.
   absl::Duration evidence_retention;
   // How often the stored state is checked as a whole.

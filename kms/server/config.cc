@@ -155,6 +155,10 @@ class Mapping {
   std::map<std::string, Entry> keys_;
 };
 
+// Roles whose collateral says when it was issued.
+constexpr const char* kAgedRoles[] = {"crl", "tcb_info", "qe_identity",
+                                      "rim_driver", "rim_vbios"};
+
 // The readers of single values. Each adds a fault or sets what it was given.
 class Values {
  public:
@@ -262,6 +266,53 @@ class Values {
     };
   }
 
+  // Days may be said as "30d": collateral lives for months.
+  Mapping::ReadFn MaxAge(const char* role,
+                         std::map<std::string, absl::Duration>& out) {
+    return [=, this, &out](const YAML::Node& node, const std::string& key) {
+      const std::string text = node.IsScalar() ? node.Scalar() : "";
+      absl::Duration value;
+      uint32_t days = 0;
+      const bool in_days =
+          !text.empty() && text.back() == 'd' &&
+          absl::SimpleAtoi(text.substr(0, text.size() - 1), &days);
+      if (in_days) {
+        value = absl::Hours(24) * days;
+      } else if (!absl::ParseDuration(text, &value)) {
+        value = absl::ZeroDuration();
+      }
+      if (value < absl::Hours(1) || value > absl::Hours(24 * 3660)) {
+        faults_.Add(node.Mark(), key,
+                    "want an age such as 30d or 36h, from 1h to 3660d");
+        return;
+      }
+      out[role] = value;
+    };
+  }
+
+  // A folder, so that files' names can follow. No user, query or fragment: the
+  // URL stands in logs.
+  Mapping::ReadFn HttpsUrl(std::string& out) {
+    return [this, &out](const YAML::Node& node, const std::string& key) {
+      constexpr absl::string_view kScheme = "https://";
+      const std::string text = node.IsScalar() ? node.Scalar() : "";
+      const bool plain =
+          std::all_of(text.begin(), text.end(), [](unsigned char c) {
+            return absl::ascii_isgraph(c) && c != '@' && c != '?' && c != '#' &&
+                   c != '\\';
+          });
+      if (!plain || text.rfind(std::string(kScheme), 0) != 0 ||
+          text.size() <= kScheme.size() || text[kScheme.size()] == '/' ||
+          text.back() != '/' || text.size() > 1024) {
+        faults_.Add(node.Mark(), key,
+                    "want https://host[:port]/ or a folder under it, ending "
+                    "in a slash");
+        return;
+      }
+      out = text;
+    };
+  }
+
   template <typename T>
   Mapping::ReadFn OneOf(T& out, std::vector<std::pair<std::string, T>> names) {
     return [this, &out, names = std::move(names)](const YAML::Node& node,
@@ -341,6 +392,30 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
            })
       .Key("simulated_anchors", Need::kOptional,
            values.Texts(config.simulated_anchors, 0, 64))
+      .Key("collateral", Need::kOptional,
+           [&](const YAML::Node& node, const std::string& key) {
+             CollateralConfig& collateral = config.collateral;
+             nested([&](Mapping& mapping) {
+               mapping
+                   .Key("max_age", Need::kOptional, nested([&](Mapping& ages) {
+                          for (const char* role : kAgedRoles) {
+                            ages.Key(role, Need::kOptional,
+                                     values.MaxAge(role, collateral.max_ages));
+                          }
+                        }))
+                   .Key("mirror", Need::kOptional, nested([&](Mapping& mirror) {
+                          CollateralMirror& m = collateral.mirror;
+                          mirror
+                              .Key("url", Need::kRequired,
+                                   values.HttpsUrl(m.url))
+                              .Key("ca_file", Need::kRequired,
+                                   values.AbsolutePath(m.ca_file))
+                              .Key("interval", Need::kOptional,
+                                   values.Duration(m.interval, absl::Minutes(1),
+                                                   absl::Hours(7 * 24)));
+                        }));
+             })(node, key);
+           })
       .Key("limits", Need::kOptional, nested([&](Mapping& limits) {
              Limits& l = config.limits;
              limits

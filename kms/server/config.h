@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,20 @@ enum class OnFatal {
   kExit,          // End with an error, for a supervisor that restarts.
 };
 
+// An operator's own HTTPS server that has the vendors' files.
+struct CollateralMirror {
+  std::string url;      // "https://host[:port]/path/", empty: none, no fetch.
+  std::string ca_file;  // PEM: who issues its certificate.
+  absl::Duration interval = absl::Hours(1);
+};
+
+struct CollateralConfig {
+  // How old collateral may be, by role (policy/collateral/age.h); it can only
+  // be refused earlier than by its own next update.
+  std::map<std::string, absl::Duration> max_ages;
+  CollateralMirror mirror;
+};
+
 struct Config {
   std::vector<std::string> listen;  // "host:port", at least one.
   std::string data_dir;             // Absolute.
@@ -57,6 +72,7 @@ struct Config {
   seal::SealKind seal_kind = seal::SealKind::kShamir;
   std::string development_key_file;  // Only for SealKind::kDevelopment.
   std::vector<std::string> simulated_anchors;
+  CollateralConfig collateral;
   Limits limits;
   // How long judged Evidence is kept, encrypted, for auditors; zero: not.
   absl::Duration evidence_retention = absl::Hours(720);

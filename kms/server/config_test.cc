@@ -3,9 +3,11 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -161,6 +163,54 @@ TEST(ConfigTest, RefusesNumbersOutOfRange) {
     EXPECT_THAT(FaultsOf(absl::StrCat(kSmallest, line, "\n")),
                 HasSubstr("f.yaml:9:"))
         << line;
+  }
+}
+
+TEST(ConfigTest, ReadsHowOldCollateralMayBe) {
+  const auto config = ParseConfig(
+      absl::StrCat(kSmallest,
+                   "collateral: {max_age: {crl: 30d, tcb_info: 36h}}\n"),
+      "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(config->collateral.max_ages,
+              ElementsAre(std::pair("crl", absl::Hours(30 * 24)),
+                          std::pair("tcb_info", absl::Hours(36))));
+  EXPECT_EQ(config->collateral.mirror.url, "");
+  for (const char* ages :
+       {"{crl: 0d}", "{crl: 59m}", "{crl: -30d}", "{crl: 3661d}", "{crl: d}",
+        "{crl: 30}", "{crl: [30d]}", "{cert_chain: 30d}", "{crl: inf}"}) {
+    EXPECT_THAT(FaultsOf(absl::StrCat(kSmallest, "collateral: {max_age: ", ages,
+                                      "}\n")),
+                HasSubstr("f.yaml:9:"))
+        << ages;
+  }
+}
+
+TEST(ConfigTest, ReadsAMirror) {
+  const auto with = [](const std::string& mirror) {
+    return absl::StrCat(kSmallest, "collateral: {mirror: {", mirror, "}}\n");
+  };
+  const auto config = ParseConfig(
+      with("url: \"https://m.example:8443/kms/\", ca_file: /ca.pem, "
+           "interval: 10m"),
+      "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const CollateralMirror& mirror = config->collateral.mirror;
+  EXPECT_EQ(mirror.url, "https://m.example:8443/kms/");
+  EXPECT_EQ(mirror.ca_file, "/ca.pem");
+  EXPECT_EQ(mirror.interval, absl::Minutes(10));
+  EXPECT_THAT(FaultsOf(with("url: \"https://m.example/\"")),
+              HasSubstr("collateral.mirror.ca_file: missing"));
+  EXPECT_THAT(FaultsOf(with("ca_file: /ca.pem")),
+              HasSubstr("collateral.mirror.url: missing"));
+  for (const char* url :
+       {"http://m/", "https://m", "https:///x/", "https://", "HTTPS://m/",
+        "https://user@m/", "https://m/?q/", "https://m/#f/", "https://m/a b/",
+        "file:///etc/", "m/", "https://m\\\\n/"}) {
+    EXPECT_THAT(
+        FaultsOf(with(absl::StrCat("ca_file: /ca.pem, url: \"", url, "\""))),
+        HasSubstr("collateral.mirror.url: want https://"))
+        << url;
   }
 }
 

@@ -17,6 +17,7 @@
 #include "kms/audit/audit_handlers.h"
 #include "kms/audit/checkpoint_signer.h"
 #include "kms/base/status.h"
+#include "kms/collateral/collateral_handlers.h"
 #include "kms/instance/instance.h"
 #include "kms/lifecycle/key_handlers.h"
 #include "kms/release/release_handler.h"
@@ -25,6 +26,8 @@
 #include "kms/server/admission.h"
 #include "kms/server/audit_service.h"
 #include "kms/server/caller_identity.h"
+#include "kms/server/collateral_fetch.h"
+#include "kms/server/collateral_service.h"
 #include "kms/server/gate.h"
 #include "kms/server/heartbeat.h"
 #include "kms/server/key_service.h"
@@ -75,6 +78,7 @@ seal::UnsealerOptions UnsealerOptionsOf(
   options.kind = config.seal_kind;
   options.development_key_file = config.development_key_file;
   options.simulated_anchors = config.simulated_anchors;
+  options.collateral_max_ages = config.collateral.max_ages;
   options.evidence_retention = config.evidence_retention;
   options.scrub_interval = config.scrub_interval;
   options.clock = &clock;
@@ -188,6 +192,7 @@ class Server::Impl {
       ShutDownGrpc();
     }
     heartbeat_.Stop();
+    if (fetch_ != nullptr) fetch_->Stop();
     unsealer_.reset();
     log_.Write(LogLevel::kInfo, "stopped", {});
   }
@@ -210,6 +215,7 @@ class Server::Impl {
         release_(*holder_, clock, checkpoints_, ReleaseOptionsOf(config)),
         keys_(*holder_),
         policies_(*holder_),
+        collateral_(*holder_),
         audit_(*holder_, checkpoints_),
         seal_(*unsealer_),
         heartbeat_(HeartbeatOptions{
@@ -221,7 +227,13 @@ class Server::Impl {
         workload_service_(gate_, release_),
         key_service_(gate_, keys_),
         policy_service_(gate_, policies_),
-        audit_service_(gate_, audit_) {}
+        collateral_service_(gate_, collateral_),
+        audit_service_(gate_, audit_) {
+    if (!config.collateral.mirror.url.empty()) {
+      fetch_ = std::make_unique<CollateralFetch>(config_.collateral.mirror,
+                                                 *holder_, clock, log);
+    }
+  }
 
   absl::Status Listen() {
     KMS_ASSIGN_OR_RETURN(
@@ -240,6 +252,7 @@ class Server::Impl {
     builder.RegisterService(&workload_service_);
     builder.RegisterService(&key_service_);
     builder.RegisterService(&policy_service_);
+    builder.RegisterService(&collateral_service_);
     builder.RegisterService(&audit_service_);
     grpc_ = builder.BuildAndStart();
     if (grpc_ == nullptr || std::count(ports_.begin(), ports_.end(), 0) != 0) {
@@ -254,6 +267,7 @@ class Server::Impl {
         grpc_->GetHealthCheckService();
     heartbeat_.Start(
         [health](bool serving) { health->SetServingStatus(serving); });
+    if (fetch_ != nullptr) fetch_->Start();
     log_.Write(LogLevel::kInfo, "serving",
                {{"version", kVersion},
                 {"port", absl::StrCat(ports_[0])},
@@ -291,15 +305,18 @@ class Server::Impl {
   release::ReleaseHandler release_;
   lifecycle::KeyHandlers keys_;
   admin::PolicyHandlers policies_;
+  collateral::CollateralHandlers collateral_;
   audit::AuditHandlers audit_;
   seal::SealHandlers seal_;
   Heartbeat heartbeat_;
+  std::unique_ptr<CollateralFetch> fetch_;  // Null: no mirror.
 
   StatusService status_service_;
   SealService seal_service_;
   WorkloadService workload_service_;
   KeyService key_service_;
   PolicyService policy_service_;
+  CollateralService collateral_service_;
   AuditService audit_service_;
   std::unique_ptr<grpc::Server> grpc_;
 };

@@ -87,8 +87,10 @@ absl::StatusOr<Halves> Split(const UnverifiedHclReport& report,
     AddFile("evidence", ToString(quote), halves.hardware);
   }
   halves.ak.set_type(evidence.type());
-  KMS_ASSIGN_OR_RETURN(const std::vector<std::string> cas,
-                       AkCas(evidence, anchors));
+  std::vector<std::string> cas;
+  if (policy::FindFile(evidence, "crl") != nullptr) {
+    KMS_ASSIGN_OR_RETURN(cas, AkCas(evidence, anchors));
+  }
   for (const v1::EvidenceFile& file : evidence.files()) {
     const std::string& role = file.role();
     if (role == "ak_cert" || role == "ak_cert_chain") {

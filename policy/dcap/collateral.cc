@@ -91,9 +91,9 @@ absl::StatusOr<x509::VerifiedChain> VerifySigner(absl::string_view name,
   }
   KMS_ASSIGN_OR_RETURN(
       x509::VerifiedChain chain,
-      x509::VerifyChain(*leaf, offered, inputs.anchors, inputs.root_ca_crl,
-                        inputs.now,
-                        {.schemes = kSchemes, .crls_required = true}));
+      x509::VerifyChain(
+          *leaf, offered, inputs.anchors, inputs.root_ca_crl, inputs.now,
+          {.schemes = kSchemes, .crls_required = inputs.crl_required}));
   if (chain.path.size() != 2) {
     return Refuse(
         v1::ENDORSEMENT_MISMATCH,

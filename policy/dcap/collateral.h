@@ -40,9 +40,12 @@ struct SignerInputs {
   BytesView issuer_chain;  // TCB signing certificate, and the root's.
   absl::Span<const x509::Anchor> anchors;
   // Exactly the root CA's CRL; more than that is CRL_INVALID, and without it
-  // nothing verifies.
+  // nothing verifies unless `crl_required` is false.
   absl::Span<const x509::Crl> root_ca_crl;
   absl::Time now;
+  // False for collateral that is looked at by itself: no verdict about a
+  // platform stands on that.
+  bool crl_required = true;
 };
 
 // A parsed T whose signature leads to an anchor, in force at `now`. Only

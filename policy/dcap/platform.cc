@@ -76,17 +76,6 @@ bool Issued(const Certificate& ca, const std::string& issuer_der,
           ca.subject_key_id() == authority_key_id);
 }
 
-const Certificate* FindIssuer(const std::vector<Certificate>& pool,
-                              const Certificate& subject) {
-  for (const Certificate& ca : pool) {
-    if (ca.is_ca() &&
-        Issued(ca, subject.issuer_der(), subject.authority_key_id())) {
-      return &ca;
-    }
-  }
-  return nullptr;
-}
-
 struct CrlFile {
   Crl crl;
   v1::CollateralClaims claims;
@@ -105,15 +94,15 @@ CrlFile MakeCrlFile(absl::string_view role, Crl crl, BytesView content,
   return {.crl = std::move(crl), .claims = std::move(file.claims)};
 }
 
-// The list of `ca`, which may be null. Nothing if there is none: VerifyChain
-// then says for which CA.
+// The list of `ca`. Nothing if there is none: VerifyChain then says for which
+// CA.
 absl::StatusOr<std::optional<CrlFile>> ChooseCrl(
-    absl::string_view role, const Certificate* ca, const v1::Evidence& evidence,
+    absl::string_view role, const Certificate& ca, const v1::Evidence& evidence,
     const policy::VerifyInputs& inputs) {
-  if (inputs.collateral != nullptr && ca != nullptr) {
+  if (inputs.collateral != nullptr) {
     for (const CollateralItem* item : inputs.collateral->OfRole("crl")) {
       KMS_ASSIGN_OR_RETURN(Crl crl, Crl::Parse(AsBytes(item->content)));
-      if (Issued(*ca, crl.issuer_der(), crl.authority_key_id())) {
+      if (Issued(ca, crl.issuer_der(), crl.authority_key_id())) {
         return MakeCrlFile("crl", std::move(crl), AsBytes(item->content), true);
       }
     }
@@ -145,17 +134,17 @@ absl::StatusOr<PckChain> VerifyPckChain(const UnverifiedQuote& quote,
                          ParseChainFile(AsBytes(*more)));
     pool.insert(pool.end(), certificates.begin(), certificates.end());
   }
-  std::vector<Certificate> cas = pool;
-  for (const x509::Anchor& anchor : anchors.x509) {
-    if (anchor.certificate.has_value()) cas.push_back(*anchor.certificate);
-  }
-  const Certificate* pck_ca = FindIssuer(cas, leaf);
-  const Certificate* root =
-      pck_ca == nullptr ? nullptr : FindIssuer(cas, *pck_ca);
+  // The path says whose lists are wanted, not names: among what is offered may
+  // be a certificate that has a CA's name and leads nowhere, so that its
+  // root's list would not be looked for in the store.
+  KMS_ASSIGN_OR_RETURN(const x509::VerifiedChain found,
+                       x509::VerifyChain(leaf, pool, anchors.x509, {},
+                                         inputs.now, {.schemes = kSchemes}));
   KMS_ASSIGN_OR_RETURN(const std::optional<CrlFile> pck_crl,
-                       ChooseCrl("pck_crl", pck_ca, evidence, inputs));
-  KMS_ASSIGN_OR_RETURN(const std::optional<CrlFile> root_crl,
-                       ChooseCrl("root_ca_crl", root, evidence, inputs));
+                       ChooseCrl("pck_crl", found.path[1], evidence, inputs));
+  KMS_ASSIGN_OR_RETURN(
+      const std::optional<CrlFile> root_crl,
+      ChooseCrl("root_ca_crl", found.path.back(), evidence, inputs));
   PckChain pck;
   std::vector<Crl> crls;
   if (pck_crl.has_value()) {
@@ -169,7 +158,7 @@ absl::StatusOr<PckChain> VerifyPckChain(const UnverifiedQuote& quote,
   }
   KMS_ASSIGN_OR_RETURN(
       pck.chain,
-      x509::VerifyChain(leaf, pool, anchors.x509, crls, inputs.now,
+      x509::VerifyChain(leaf, found.path, anchors.x509, crls, inputs.now,
                         {.schemes = kSchemes, .crls_required = true}));
   return pck;
 }

@@ -229,6 +229,11 @@ class Compiler {
                    return Bool(node, "allow_unmatched_gpu",
                                body_->allow_unmatched_gpu);
                  }},
+                {"allow_uncertified_vtpm", false,
+                 [this](const YamlNode& node) {
+                   return Bool(node, "allow_uncertified_vtpm",
+                               body_->allow_uncertified_vtpm);
+                 }},
                 {"reference", false, bind(&Compiler::Reference)},
                 {"rules", true, bind(&Compiler::Rules)},
                 {"release", true, bind(&Compiler::Release)},

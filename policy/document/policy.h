@@ -75,6 +75,9 @@ class CompiledPolicy {
   const std::vector<std::string>& allow_tcb_status() const {
     return body_->allow_tcb_status;
   }
+  // Azure's vTPM may pass without a certificate of its attestation key: the
+  // policy must then pin the paravisor that vouches for it.
+  bool allow_uncertified_vtpm() const { return body_->allow_uncertified_vtpm; }
   // A GPU may pass whose measurements were compared with no manifest.
   bool allow_unmatched_gpu() const { return body_->allow_unmatched_gpu; }
   const std::vector<Rule>& rules() const { return body_->rules; }
@@ -101,6 +104,7 @@ class CompiledPolicy {
     bool allow_debug = false;
     std::vector<std::string> allow_tcb_status;
     bool allow_unmatched_gpu = false;
+    bool allow_uncertified_vtpm = false;
     std::vector<Rule> rules;
     // Three layers, each viewing the one before: bytes, values, lists.
     std::vector<std::vector<std::string>> reference_bytes;

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <iterator>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "kms/base/byte_reader.h"
+#include "kms/base/byte_writer.h"
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
@@ -73,6 +76,24 @@ bool HasTag(const Event& event, uint32_t tag) {
 
 bool IsSecureBoot(const UefiVariable& variable) {
   return variable.guid == kEfiGlobalVariable && variable.name == "SecureBoot";
+}
+
+// What firmware hashes of SecureBoot (UEFI_VARIABLE_DATA): on, off, and empty.
+std::set<std::string> SecureBootDigests(Algorithm algorithm) {
+  // kEfiGlobalVariable as it lies in memory, and the lengths of the name, in
+  // UTF-16, and of the value.
+  constexpr uint8_t kGuid[] = {0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11,
+                               0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c};
+  constexpr absl::string_view kName = "SecureBoot";
+  std::set<std::string> digests;
+  for (const std::string& value :
+       {std::string(1, '\1'), std::string(1, '\0'), std::string()}) {
+    ByteWriter data;
+    data.Bytes(BytesView(kGuid)).U64Le(kName.size()).U64Le(value.size());
+    for (const char c : kName) data.U16Le(static_cast<uint8_t>(c));
+    digests.insert(DigestOf(algorithm, AsBytes(data.Bytes(value).str())));
+  }
+  return digests;
 }
 
 class ClaimsMaker {
@@ -182,13 +203,19 @@ absl::Status ClaimsMaker::CheckSeparators() const {
 // The variable counts where only firmware can have measured it: before the
 // first separator of its register, whatever that event is called. Whoever has
 // the machine later can extend what he likes, so a second one is a lie or at
-// best unclear.
+// best unclear. And a host has some firmware measure files of its own before,
+// whose bytes may be the variable's: an event with its digest counts as a
+// second one, whatever it is called.
 absl::Status ClaimsMaker::AddSecureBoot() {
   const Items* const items = Find(roles_.policy);
   if (items == nullptr) return absl::OkStatus();
   const auto end =
       std::find_if(items->begin(), items->end(),
                    [](const Item& item) { return item.separator; });
+  const std::set<std::string> digests = SecureBootDigests(algorithm_);
+  const auto measured = std::count_if(
+      items->begin(), items->end(),
+      [&](const Item& item) { return digests.count(DigestOfEvent(item)) > 0; });
   int seen = 0;
   for (auto item = items->begin(); item != items->end(); ++item) {
     if (item->event->type != kEvEfiVariableDriverConfig) continue;
@@ -203,6 +230,7 @@ absl::Status ClaimsMaker::AddSecureBoot() {
     const bool sane =
         value.empty() || (value.size() == 1 && value.front() <= 1);
     if (!by_firmware || !sane || !item->measured.has_value()) continue;
+    if (measured != 1) continue;
     claims_.set_has_secure_boot(true);
     claims_.set_secure_boot(!value.empty() && value.front() == 1);
   }
@@ -211,16 +239,18 @@ absl::Status ClaimsMaker::AddSecureBoot() {
 
 // All that is not text and no separator: an image must not hide behind another
 // type. No image is text in UTF-8, because it has zeros in its headers. Nor is
-// one a partition table, which starts with "EFI PART" and not with "MZ".
+// one a partition table, which starts with "EFI PART" and not with "MZ"; that
+// start must itself have been measured, and of a variable, say, it may not be.
 void ClaimsMaker::AddImages() {
   std::vector<const Item*> images;
   for (const uint32_t reg : roles_.images) {
     const Items* const items = Find(reg);
     if (items == nullptr) continue;
     for (const Item& item : *items) {
-      const bool partitions =
-          item.measured.has_value() && item.event->data.size() >= 8 &&
-          AsStringView(item.event->data.first(8)) == "EFI PART";
+      const BytesView data = item.event->data;
+      const bool partitions = data.size() >= 8 &&
+                              AsStringView(data.first(8)) == "EFI PART" &&
+                              DigestOf(algorithm_, data) == DigestOfEvent(item);
       const bool text = item.IsText() && Utf8Text(item.event->data).has_value();
       if (!item.separator && !text && !partitions) {
         images.push_back(&item);
@@ -238,8 +268,8 @@ void ClaimsMaker::AddImages() {
 // GRUB hashes commands and command lines alike, without the prefix that tells
 // them apart, and whoever writes its script can have it hash any line as a
 // command. So the line counts only if each event of the register is text that
-// we can read, and no other could be a command line: what starts with a path
-// is no command of GRUB's.
+// we can read, and no other could be a command line: what starts with a file -
+// a path, a device "(hd0)", blocks "8+16" of one - is no command of GRUB's.
 void ClaimsMaker::AddCommandLine() {
   const Items* const items = Find(roles_.strings);
   if (items == nullptr) return;
@@ -248,9 +278,9 @@ void ClaimsMaker::AddCommandLine() {
     if (item.separator) continue;
     if (!item.IsText()) return;
     const std::string& text = item.measured->text;
-    const bool has_path =
-        text.substr(0, text.find(' ')).find('/') != std::string::npos;
-    if (!has_path && !item.measured->says_command_line) continue;
+    const bool has_file = text.substr(0, text.find(' ')).find_first_of("/(+") !=
+                          std::string::npos;
+    if (!has_file && !item.measured->says_command_line) continue;
     if (line != nullptr) return;
     line = &item;
   }

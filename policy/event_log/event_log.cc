@@ -1,6 +1,7 @@
 #include "policy/event_log/event_log.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -151,15 +152,11 @@ absl::Status NoteLocality(const Event& event, bool pcr0_extended,
   return absl::OkStatus();
 }
 
-// How many of `bytes` come before the run of 00 or of ff that ends them.
-// Firmware hands over the whole area that it set aside.
-size_t BytesBeforePadding(BytesView bytes) {
-  if (bytes.empty() || (bytes.back() != 0x00 && bytes.back() != 0xff)) {
-    return bytes.size();
-  }
-  size_t size = bytes.size();
-  while (size > 0 && bytes[size - 1] == bytes.back()) --size;
-  return size;
+// Firmware hands over the whole area that it set aside. An event may have such
+// bytes too, so this is asked only where one may begin.
+bool IsPadding(BytesView rest) {
+  if (rest.front() != 0x00 && rest.front() != 0xff) return false;
+  return std::memcmp(rest.data(), rest.data() + 1, rest.size() - 1) == 0;
 }
 
 }  // namespace
@@ -204,10 +201,8 @@ absl::StatusOr<EventLog> Parse(BytesView bytes) {
       reader = first;
     }
   }
-  // An event may end in such bytes too: what counts is where one may begin.
-  const size_t padding = bytes.size() - BytesBeforePadding(bytes);
   bool pcr0_extended = false;
-  while (reader.remaining() > padding) {
+  while (reader.remaining() > 0 && !IsPadding(bytes.last(reader.remaining()))) {
     if (log.events.size() == kEventsMax) {
       return Malformed(absl::StrCat("more than ", kEventsMax, " events"));
     }

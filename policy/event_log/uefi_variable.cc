@@ -63,6 +63,10 @@ std::optional<std::string> Utf8Text(BytesView bytes) {
   if (bytes.empty()) return std::nullopt;
   absl::string_view rest = AsStringView(bytes);
   while (!rest.empty()) {
+    if (rest[0] >= ' ' && rest[0] <= '~') {  // Nearly all of any log's text.
+      rest.remove_prefix(1);
+      continue;
+    }
     const std::optional<uint32_t> code_point = crypto::TakeCodePoint(rest);
     if (!code_point.has_value() || !IsText(*code_point)) return std::nullopt;
   }

@@ -14,12 +14,17 @@
 #include "policy/nitro/document.h"
 #include "policy/nitro/limits.h"
 #include "policy/nitro/verify.h"
+#include "policy/verifier/crls.h"
 #include "policy/verifier/evidence_files.h"
 
 namespace kms::nitro {
 namespace {
 
-using Chain = std::shared_ptr<const x509::VerifiedChain>;
+// A chain, and the CRLs that it was held against.
+struct Chain {
+  x509::VerifiedChain verified;
+  std::vector<v1::CollateralClaims> collateral;
+};
 
 constexpr char kSubject[] = "nitro evidence";
 constexpr absl::string_view kRoles[] = {"evidence", "crl", "nonce"};
@@ -54,44 +59,29 @@ absl::StatusOr<std::vector<x509::Certificate>> ParseCaBundle(
   return certificates;
 }
 
-absl::StatusOr<std::vector<x509::Crl>> CollectCrls(
-    const std::vector<x509::Certificate>& cas, const v1::Evidence& evidence,
-    const policy::Collateral* collateral) {
-  std::vector<x509::Crl> crls;
-  for (const v1::EvidenceFile& file : evidence.files()) {
-    if (file.role() != "crl") continue;
-    KMS_ASSIGN_OR_RETURN(x509::Crl crl,
-                         x509::Crl::Parse(AsBytes(file.content())));
-    crls.push_back(std::move(crl));
-  }
-  if (collateral == nullptr) return crls;
-  for (const policy::CollateralItem* item : collateral->OfRole("crl")) {
-    KMS_ASSIGN_OR_RETURN(x509::Crl crl,
-                         x509::Crl::Parse(AsBytes(item->content)));
-    // The store holds the CRLs of all vendors; the chain wants its own.
-    for (const x509::Certificate& ca : cas) {
-      if (ca.subject_der() != crl.issuer_der()) continue;
-      crls.push_back(std::move(crl));
-      break;
-    }
-  }
-  return crls;
-}
-
-absl::StatusOr<Chain> BuildChain(const UnverifiedDocument& document,
-                                 const v1::Evidence& evidence,
-                                 const policy::VerifyInputs& inputs) {
+absl::StatusOr<std::shared_ptr<const Chain>> BuildChain(
+    const UnverifiedDocument& document, const v1::Evidence& evidence,
+    const policy::VerifyInputs& inputs) {
   KMS_ASSIGN_OR_RETURN(const x509::Certificate leaf,
                        x509::Certificate::Parse(AsBytes(document.certificate)));
   KMS_ASSIGN_OR_RETURN(const std::vector<x509::Certificate> cas,
                        ParseCaBundle(document));
-  KMS_ASSIGN_OR_RETURN(const std::vector<x509::Crl> crls,
-                       CollectCrls(cas, evidence, inputs.collateral));
+  KMS_ASSIGN_OR_RETURN(policy::Crls crls,
+                       policy::CollectCrls(cas, evidence, inputs.collateral));
   KMS_ASSIGN_OR_RETURN(
-      x509::VerifiedChain chain,
-      x509::VerifyChain(leaf, cas, inputs.anchors.For(v1::NITRO).x509, crls,
-                        inputs.now, {.schemes = kSchemes}));
-  return std::make_shared<const x509::VerifiedChain>(std::move(chain));
+      x509::VerifiedChain verified,
+      x509::VerifyChain(leaf, cas, inputs.anchors.For(v1::NITRO).x509,
+                        crls.crls, inputs.now, {.schemes = kSchemes}));
+  return std::make_shared<const Chain>(
+      Chain{std::move(verified), std::move(crls.claims)});
+}
+
+size_t MemoryBytes(const Chain& chain) {
+  size_t bytes = x509::MemoryBytes(chain.verified);
+  for (const v1::CollateralClaims& claims : chain.collateral) {
+    bytes += claims.SpaceUsedLong();
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -106,18 +96,18 @@ absl::StatusOr<v1::Claims> Verifier::Verify(
   KMS_ASSIGN_OR_RETURN(UnverifiedDocument document,
                        ParseDocument(envelope.payload));
   std::string cache_key;
-  Chain chain;
+  std::shared_ptr<const Chain> chain;
   if (inputs.cache != nullptr) {
     cache_key = CacheKey(document, evidence, inputs);
-    chain = inputs.cache->Find<x509::VerifiedChain>(cache_key, inputs.now);
+    chain = inputs.cache->Find<Chain>(cache_key, inputs.now);
   }
   const bool cached = chain != nullptr;
   if (!cached) {
     KMS_ASSIGN_OR_RETURN(chain, BuildChain(document, evidence, inputs));
   }
-  KMS_ASSIGN_OR_RETURN(
-      const VerifiedDocument verified,
-      VerifyDocument(envelope, std::move(document), *chain, inputs.now));
+  KMS_ASSIGN_OR_RETURN(const VerifiedDocument verified,
+                       VerifyDocument(envelope, std::move(document),
+                                      chain->verified, inputs.now));
   const std::string* nonce = policy::FindFile(evidence, "nonce");
   if (nonce != nullptr && *nonce != verified.document().nonce) {
     return Refuse(v1::EVIDENCE_NOT_BOUND,
@@ -125,11 +115,15 @@ absl::StatusOr<v1::Claims> Verifier::Verify(
   }
   // Only who has a document signed under a chain may have it remembered.
   if (inputs.cache != nullptr && !cached) {
-    inputs.cache->Insert(cache_key, chain, chain->valid_from,
-                         chain->valid_until, x509::MemoryBytes(*chain));
+    inputs.cache->Insert(cache_key, chain, chain->verified.valid_from,
+                         chain->verified.valid_until, MemoryBytes(*chain));
   }
-  return MakeClaims(verified,
-                    inputs.anchors.For(v1::NITRO).anchors[chain->anchor]);
+  v1::Claims claims = MakeClaims(
+      verified, inputs.anchors.For(v1::NITRO).anchors[chain->verified.anchor]);
+  for (const v1::CollateralClaims& used : chain->collateral) {
+    *claims.add_collateral() = used;
+  }
+  return claims;
 }
 
 }  // namespace kms::nitro

@@ -46,6 +46,7 @@ void FillState(const VerifiedReport& verified, bool complete,
 
 v1::Claims MakeClaims(const VerifiedReport& verified,
                       const x509::Certificate& leaf,
+                      const x509::Certificate& boot_rom,
                       const policy::TrustAnchor& anchor, const RimMatch& match,
                       const policy::TrustAnchor* rim_anchor,
                       bool ocsp_checked) {
@@ -68,6 +69,7 @@ v1::Claims MakeClaims(const VerifiedReport& verified,
   gpu->set_project_sku(state.project_sku);
   gpu->set_chip_sku(state.chip_sku);
   gpu->set_chip_id(leaf.serial());
+  gpu->set_device_id(boot_rom.serial());
   gpu->set_device_subject(leaf.SubjectCommonName());
   gpu->set_fwid(device.fwid);
   FillState(verified, match.complete, gpu);

@@ -12,10 +12,12 @@
 
 namespace kms::nvidia {
 
-// `leaf` signed the report and its chain ended in `anchor`; `rim_anchor`,
+// `leaf` signed the report, the chip's `boot_rom` vouched for that key, and
+// the chain ended in `anchor`; `rim_anchor`,
 // which may be null, is where the manifests' did. Without collateral.
 v1::Claims MakeClaims(const VerifiedReport& verified,
                       const x509::Certificate& leaf,
+                      const x509::Certificate& boot_rom,
                       const policy::TrustAnchor& anchor, const RimMatch& match,
                       const policy::TrustAnchor* rim_anchor, bool ocsp_checked);
 

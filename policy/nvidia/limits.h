@@ -22,6 +22,12 @@ inline constexpr size_t kMeasurementBytesMax = 1024;
 // alternatives and some 90 elements.
 inline constexpr size_t kRimBytesMax = 256 * 1024;
 inline constexpr size_t kRimElementsMax = 1024;
+// Real manifests have some 500 attributes and 6 declarations of namespaces.
+// libxml2 compares each attribute of an element with each, and looks up each
+// namespace in scope at each element: 250 KiB of them, from any sender of a
+// report, would take it minutes.
+inline constexpr size_t kRimAttributesMax = 2048;
+inline constexpr size_t kRimNamespacesMax = 16;
 inline constexpr size_t kRimAlternativesMax = 32;
 inline constexpr size_t kRimTextBytesMax = 64;  // A version, a product.
 

@@ -182,8 +182,9 @@ TEST(RealEvidenceTest, NoBitOfAReportIsFree) {
     v1::EvidenceBundle lie = good;
     std::string* bytes =
         lie.mutable_evidence(0)->mutable_files(0)->mutable_content();
-    // Every byte, by turns in another bit: a signature check each.
-    for (size_t at = 0; at < report.size(); ++at) {
+    // A sample, because each costs a signature check: the simulated reports
+    // of tests/conformance have every bit flipped.
+    for (size_t at = 0; at < report.size(); at += 7) {
       *bytes = report;
       (*bytes)[at] = static_cast<char>(report[at] ^ 1 << at % 8);
       ASSERT_FALSE(Verify(lie, now, &cache).ok()) << "byte " << at;

@@ -1,7 +1,6 @@
 #include "policy/nvidia/revocation.h"
 
 #include <algorithm>
-#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -166,14 +165,14 @@ absl::StatusOr<Revocation> CheckRevocation(
     const std::vector<x509::Certificate>& path = chain.verified->path;
     for (size_t i = 0; i + 1 < path.size(); ++i) {
       if (!seen.insert(path[i].sha256()).second) continue;
-      KMS_ASSIGN_OR_RETURN(const std::optional<x509::OcspAnswer> answer,
+      KMS_ASSIGN_OR_RETURN(const x509::OcspAnswer answer,
                            x509::FindOcspAnswer(path[i], path[i + 1], responses,
                                                 inputs.now, kSchemes));
-      if (answer.has_value()) {
-        Narrow(answer->valid_from, answer->valid_until, revocation);
+      Narrow(answer.valid_from, answer.valid_until, revocation);
+      if (answer.response.has_value()) {
         revocation.used.push_back(Claim("ocsp_response", Hex(path[i].serial()),
-                                        responses[answer->response].sha256(),
-                                        answer->valid_from, answer->valid_until,
+                                        responses[*answer.response].sha256(),
+                                        answer.this_update, answer.next_update,
                                         /*stored=*/false));
       } else if (chain.verified != &device || i > 0) {
         revocation.ocsp_checked = false;

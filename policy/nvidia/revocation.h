@@ -23,7 +23,7 @@ struct Revocation {
   // device's leaf: its own boot ROM issues that one, and no responder knows it.
   bool ocsp_checked = false;
   std::vector<v1::CollateralClaims> used;  // Responses and lists that counted.
-  // All of them are in force from `valid_from` to `valid_until`, included.
+  // From when to when all of this holds, both included.
   absl::Time valid_from = absl::InfinitePast();
   absl::Time valid_until = absl::InfiniteFuture();
 };

@@ -284,7 +284,7 @@ absl::StatusOr<v1::Claims> Session::Verify() {
                           fresh.valid_until, fresh.bytes);
   }
   v1::Claims claims =
-      MakeClaims(verified, chain->path[0],
+      MakeClaims(verified, chain->path[0], chain->path[1],
                  inputs_.anchors.For(v1::NVIDIA_GPU).anchors[chain->anchor],
                  match, rim_anchor, revocation->ocsp_checked);
   for (const Manifest& manifest : manifests) {

@@ -52,6 +52,12 @@ absl::StatusOr<VerifiedReport> VerifyReport(UnverifiedReport report,
   if (AllZero(BytesView(report.nonce))) {
     return Refused(v1::EVIDENCE_NOT_BOUND, "the nonce is all zeros");
   }
+  // Leaf, boot ROM and at least the root: without the second there is nothing
+  // that names the chip whatever firmware it runs.
+  if (chain.path.size() < 3) {
+    return Refused(v1::ENDORSEMENT_MISMATCH,
+                   "no certificate of the chip's boot ROM");
+  }
   const x509::Certificate& leaf = chain.path[0];
   KMS_ASSIGN_OR_RETURN(DeviceCertificate device, ReadDeviceCertificate(leaf));
   KMS_RETURN_IF_ERROR(CheckSignature(report, leaf.public_key()));

@@ -7,8 +7,6 @@
 #include <xmlsec/io.h>
 #include <xmlsec/xmlsec.h>
 
-#include <algorithm>
-
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "kms/base/refusal.h"
@@ -33,6 +31,15 @@ void DropXmlError(void*, xmlErrorPtr) {}
 void DropXmlsecError(const char*, int, const char*, const char*, const char*,
                      int, const char*) {}
 
+size_t CountOf(absl::string_view text, absl::string_view part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != absl::string_view::npos;
+       at = text.find(part, at + part.size())) {
+    ++count;
+  }
+  return count;
+}
+
 xmlParserInputPtr LoadNothing(const char*, const char*, xmlParserCtxtPtr) {
   return nullptr;
 }
@@ -54,10 +61,14 @@ absl::Status CheckCharacters(absl::string_view file) {
   if (absl::StrContains(file.substr(declared ? 1 : 0), "<?")) {
     return Malformed("a processing instruction");
   }
-  // Every element has one or two tags.
-  if (std::count(file.begin(), file.end(), '<') >
-      static_cast<ptrdiff_t>(2 * kRimElementsMax)) {
+  // Every element has one or two tags, every attribute a sign of equality;
+  // names are spelled out, for only values may have references to characters.
+  if (CountOf(file, "<") > 2 * kRimElementsMax) {
     return Malformed("too many elements");
+  }
+  if (CountOf(file, "=") > kRimAttributesMax ||
+      CountOf(file, "xmlns") > kRimNamespacesMax) {
+    return Malformed("too many attributes or namespaces");
   }
   return absl::OkStatus();
 }

@@ -29,8 +29,8 @@ using XmlDocument = std::unique_ptr<xmlDoc, XmlDocumentDeleter>;
 // entities, no way to open a URI, no messages.
 void InitXml();
 
-// ENDORSEMENT_MALFORMED: over kRimBytesMax, kRimElementsMax or the depth of
-// kXmlDepthMax, not well-formed, or with something of the above.
+// ENDORSEMENT_MALFORMED: over a bound of limits.h or the depth of kXmlDepthMax,
+// not well-formed, or with something of the above.
 absl::StatusOr<XmlDocument> ParseXml(BytesView file);
 
 // True if `node` is the element `name` of the namespace `uri`.

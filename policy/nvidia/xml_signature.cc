@@ -29,6 +29,8 @@ constexpr char kEcdsaSha384[] =
     "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384";
 constexpr char kSha384[] = "http://www.w3.org/2001/04/xmldsig-more#sha384";
 
+constexpr size_t kSignatureValueBytes = 96;  // r and s of P-384.
+
 absl::Status Malformed(absl::string_view fault) {
   return Refuse(v1::ENDORSEMENT_MALFORMED, absl::StrCat("rim: ", fault));
 }
@@ -82,6 +84,12 @@ bool IsSignedInfo(const xmlNode* node) {
          IsReference(parts[2]);
 }
 
+// Base64 as it stands in a document, with white space in it.
+std::optional<std::string> ReadBase64(const xmlNode* node) {
+  return crypto::Base64DecodeStrict(absl::StrReplaceAll(
+      Text(node), {{"\n", ""}, {"\r", ""}, {" ", ""}, {"\t", ""}}));
+}
+
 absl::StatusOr<std::vector<x509::Certificate>> ReadKeyInfo(
     const xmlNode* node) {
   if (!Is(node, "KeyInfo", 0)) return OtherForm();
@@ -93,9 +101,7 @@ absl::StatusOr<std::vector<x509::Certificate>> ReadKeyInfo(
         certificates.size() == x509::kCertificatesPerFileMax) {
       return OtherForm();
     }
-    const std::optional<std::string> der =
-        crypto::Base64DecodeStrict(absl::StrReplaceAll(
-            Text(element), {{"\n", ""}, {"\r", ""}, {" ", ""}, {"\t", ""}}));
+    const std::optional<std::string> der = ReadBase64(element);
     if (!der.has_value()) return Malformed("a certificate is not base64");
     KMS_ASSIGN_OR_RETURN(x509::Certificate certificate,
                          x509::Certificate::Parse(AsBytes(*der)));
@@ -136,6 +142,11 @@ absl::StatusOr<XmlSignature> FindXmlSignature(xmlDoc* document) {
   const std::vector<xmlNode*> parts = Children(signature.node, 3);
   if (!IsSignedInfo(parts[0]) || !Is(parts[1], "SignatureValue", 0) ||
       !ChildElements(parts[1]).empty()) {
+    return OtherForm();
+  }
+  // xmlsec reads more than one spelling of a value.
+  const std::optional<std::string> value = ReadBase64(parts[1]);
+  if (!value.has_value() || value->size() != kSignatureValueBytes) {
     return OtherForm();
   }
   KMS_ASSIGN_OR_RETURN(signature.certificates, ReadKeyInfo(parts[2]));

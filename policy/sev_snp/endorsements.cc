@@ -8,6 +8,7 @@
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
+#include "kms/crypto/x509/chain.h"
 #include "policy/sev_snp/cert_table.h"
 
 namespace kms::sev_snp {
@@ -15,17 +16,19 @@ namespace {
 
 using x509::Certificate;
 
+void AddOnce(const Certificate& certificate, std::vector<Certificate>& to) {
+  const bool known =
+      std::any_of(to.begin(), to.end(), [&](const Certificate& other) {
+        return other.sha256() == certificate.sha256();
+      });
+  if (!known) to.push_back(certificate);
+}
+
 absl::Status AddCertificates(const std::string& file,
                              std::vector<Certificate>& to) {
-  KMS_ASSIGN_OR_RETURN(std::vector<Certificate> certificates,
+  KMS_ASSIGN_OR_RETURN(const std::vector<Certificate> certificates,
                        x509::ParseCertificates(AsBytes(file)));
-  for (Certificate& certificate : certificates) {
-    const bool known =
-        std::any_of(to.begin(), to.end(), [&](const Certificate& other) {
-          return other.sha256() == certificate.sha256();
-        });
-    if (!known) to.push_back(std::move(certificate));
-  }
+  for (const Certificate& certificate : certificates) AddOnce(certificate, to);
   return absl::OkStatus();
 }
 
@@ -48,7 +51,7 @@ absl::Status SetLeaf(const std::string& file, Endorsements& endorsements) {
 
 absl::Status AddCrl(const std::string& file, Endorsements& endorsements) {
   KMS_ASSIGN_OR_RETURN(x509::Crl crl, x509::Crl::Parse(AsBytes(file)));
-  endorsements.crls.push_back(std::move(crl));
+  endorsements.crls.push_back({std::move(crl), /*stored=*/false});
   return absl::OkStatus();
 }
 
@@ -88,42 +91,65 @@ absl::Status AddFile(const v1::EvidenceFile& file, SigningKey kind,
                 "sev_snp evidence: a file in a role that it has no use for");
 }
 
-absl::Status AddCollateral(const policy::Collateral& collateral,
-                           Endorsements& endorsements) {
+bool SameIssuer(const x509::Crl& a, const x509::Crl& b) {
+  return a.issuer_der() == b.issuer_der() &&
+         a.authority_key_id() == b.authority_key_id();
+}
+
+// The store holds what all vendors and products need: taken is what by its
+// names may stand above this leaf. REQUIRES: there is a leaf.
+void AddCollateral(const policy::Collateral& collateral,
+                   absl::Span<const x509::Anchor> anchors,
+                   Endorsements& endorsements) {
+  std::vector<Certificate> pool = endorsements.offered;
+  for (const x509::Anchor& anchor : anchors) {
+    if (anchor.certificate.has_value()) pool.push_back(*anchor.certificate);
+  }
   for (const policy::CollateralItem* item : collateral.OfRole("cert_chain")) {
-    KMS_RETURN_IF_ERROR(AddCertificates(item->content, endorsements.offered));
+    // Another vendor's, in a form that is no concern of ours.
+    if (!AddCertificates(item->content, pool).ok()) continue;
+  }
+  const std::vector<Certificate> above =
+      x509::MayBeAbove(*endorsements.leaf, pool);
+  for (const Certificate& certificate : above) {
+    AddOnce(certificate, endorsements.offered);
   }
   for (const policy::CollateralItem* item : collateral.OfRole("crl")) {
-    KMS_ASSIGN_OR_RETURN(x509::Crl crl,
-                         x509::Crl::Parse(AsBytes(item->content)));
-    // The store holds the CRLs of all products; the chain wants its own.
-    for (const Certificate& ca : endorsements.offered) {
-      if (ca.subject_der() == crl.issuer_der()) {
-        endorsements.crls.push_back(std::move(crl));
-        break;
-      }
-    }
+    absl::StatusOr<x509::Crl> crl = x509::Crl::Parse(AsBytes(item->content));
+    if (!crl.ok()) continue;
+    const bool concerns =
+        std::any_of(above.begin(), above.end(), [&](const Certificate& ca) {
+          return ca.subject_der() == crl->issuer_der();
+        });
+    if (!concerns) continue;
+    std::vector<OfferedCrl>& crls = endorsements.crls;
+    crls.erase(std::remove_if(crls.begin(), crls.end(),
+                              [&](const OfferedCrl& offered) {
+                                return SameIssuer(offered.crl, *crl);
+                              }),
+               crls.end());
+    crls.push_back({*std::move(crl), /*stored=*/true});
   }
-  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<Endorsements> SortEndorsements(
     SigningKey kind, const v1::Evidence& evidence,
-    const policy::Collateral* collateral) {
+    const policy::Collateral* collateral,
+    absl::Span<const x509::Anchor> anchors) {
   Endorsements endorsements;
   for (const v1::EvidenceFile& file : evidence.files()) {
     KMS_RETURN_IF_ERROR(AddFile(file, kind, endorsements));
-  }
-  if (collateral != nullptr) {
-    KMS_RETURN_IF_ERROR(AddCollateral(*collateral, endorsements));
   }
   if (!endorsements.leaf.has_value()) {
     return Refuse(v1::ENDORSEMENT_MISSING,
                   absl::StrCat("sev_snp evidence: no ",
                                kind == SigningKey::kVlek ? "VLEK" : "VCEK",
                                " certificate"));
+  }
+  if (collateral != nullptr) {
+    AddCollateral(*collateral, anchors, endorsements);
   }
   return endorsements;
 }

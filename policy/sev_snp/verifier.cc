@@ -3,11 +3,13 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
+#include "kms/crypto/digest.h"
 #include "kms/crypto/x509/chain.h"
 #include "policy/sev_snp/claims.h"
 #include "policy/sev_snp/endorsements.h"
@@ -19,7 +21,12 @@
 namespace kms::sev_snp {
 namespace {
 
-using Chain = std::shared_ptr<const x509::VerifiedChain>;
+// A chain, and the lists that it was held against, named for Claims.
+struct CheckedChain {
+  x509::VerifiedChain chain;
+  std::vector<v1::CollateralClaims> crls;
+};
+using Chain = std::shared_ptr<const CheckedChain>;
 
 // AMD 57230: the ARK, ASK and ASVK sign with RSASSA-PSS and SHA-384 only.
 constexpr x509::SignatureScheme kSchemes[] = {
@@ -39,16 +46,42 @@ std::string CacheKey(SigningKey kind, const v1::Evidence& evidence,
   return key.Finish();
 }
 
+v1::CollateralClaims ClaimsOf(const OfferedCrl& offered) {
+  const x509::Crl& crl = offered.crl;
+  v1::CollateralClaims claims;
+  claims.set_kind("crl");
+  claims.set_subject(
+      Hex(crypto::Sha256(AsBytes(crl.issuer_der() + crl.authority_key_id()))));
+  claims.set_digest(crl.sha256());
+  uint64_t number = 0;
+  for (const char c : crl.number()) {
+    number = number << 8 | static_cast<uint8_t>(c);
+  }
+  claims.set_number(number);
+  claims.set_issued_us(absl::ToUnixMicros(crl.this_update()));
+  claims.set_next_update_us(absl::ToUnixMicros(crl.next_update()));
+  claims.set_stored(offered.stored);
+  return claims;
+}
+
 absl::StatusOr<Chain> BuildChain(SigningKey kind, const v1::Evidence& evidence,
                                  const policy::VerifyInputs& inputs) {
   KMS_ASSIGN_OR_RETURN(const Endorsements endorsements,
-                       SortEndorsements(kind, evidence, inputs.collateral));
+                       SortEndorsements(kind, evidence, inputs.collateral,
+                                        inputs.anchors.For(v1::SEV_SNP).x509));
+  std::vector<x509::Crl> crls;
+  std::vector<v1::CollateralClaims> claims;
+  for (const OfferedCrl& offered : endorsements.crls) {
+    crls.push_back(offered.crl);
+    claims.push_back(ClaimsOf(offered));
+  }
   KMS_ASSIGN_OR_RETURN(
       x509::VerifiedChain chain,
       x509::VerifyChain(*endorsements.leaf, endorsements.offered,
-                        inputs.anchors.For(v1::SEV_SNP).x509, endorsements.crls,
-                        inputs.now, {.schemes = kSchemes}));
-  return std::make_shared<const x509::VerifiedChain>(std::move(chain));
+                        inputs.anchors.For(v1::SEV_SNP).x509, crls, inputs.now,
+                        {.schemes = kSchemes}));
+  return std::make_shared<const CheckedChain>(
+      CheckedChain{std::move(chain), std::move(claims)});
 }
 
 }  // namespace
@@ -65,7 +98,7 @@ absl::StatusOr<v1::Claims> Verifier::Verify(
   Chain chain;
   if (inputs.cache != nullptr) {
     cache_key = CacheKey(report.signing_key, evidence, inputs);
-    chain = inputs.cache->Find<x509::VerifiedChain>(cache_key, inputs.now);
+    chain = inputs.cache->Find<CheckedChain>(cache_key, inputs.now);
   }
   const bool cached = chain != nullptr;
   if (!cached) {
@@ -73,15 +106,20 @@ absl::StatusOr<v1::Claims> Verifier::Verify(
                          BuildChain(report.signing_key, evidence, inputs));
   }
   KMS_ASSIGN_OR_RETURN(const VerifiedReport verified,
-                       VerifyReport(std::move(report), *chain));
+                       VerifyReport(std::move(report), chain->chain));
   // Chains are public. Only who also has a report signed under one may take a
   // place among those that we remember.
   if (inputs.cache != nullptr && !cached) {
-    inputs.cache->Insert(cache_key, chain, chain->valid_from,
-                         chain->valid_until, x509::MemoryBytes(*chain));
+    inputs.cache->Insert(cache_key, chain, chain->chain.valid_from,
+                         chain->chain.valid_until,
+                         x509::MemoryBytes(chain->chain));
   }
-  return MakeClaims(verified,
-                    inputs.anchors.For(v1::SEV_SNP).anchors[chain->anchor]);
+  v1::Claims claims = MakeClaims(
+      verified, inputs.anchors.For(v1::SEV_SNP).anchors[chain->chain.anchor]);
+  for (const v1::CollateralClaims& crl : chain->crls) {
+    *claims.add_collateral() = crl;
+  }
+  return claims;
 }
 
 }  // namespace kms::sev_snp

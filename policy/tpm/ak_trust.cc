@@ -286,16 +286,16 @@ void RememberAk(const CachedAk& cached, const policy::VerifyInputs& inputs) {
                        chain.valid_until, x509::MemoryBytes(chain));
 }
 
-const policy::TrustAnchor* FindPinnedKey(const policy::TrustAnchors& anchors,
-                                         v1::EvidenceType type,
-                                         const crypto::PublicKey& key) {
-  for (const policy::TrustAnchor& anchor : anchors.For(type).anchors) {
+std::optional<size_t> FindPinnedKey(const policy::TrustAnchors::OfType& anchors,
+                                    const crypto::PublicKey& key) {
+  for (size_t i = 0; i < anchors.anchors.size(); ++i) {
+    const policy::TrustAnchor& anchor = anchors.anchors[i];
     if (!anchor.certificate.has_value() && anchor.key.has_value() &&
         *anchor.key == key) {
-      return &anchor;
+      return i;
     }
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 }  // namespace kms::tpm

@@ -89,11 +89,10 @@ absl::StatusOr<CachedAk> FindOrVerifyAk(const x509::Certificate& certificate,
                                         const policy::VerifyInputs& inputs);
 void RememberAk(const CachedAk& cached, const policy::VerifyInputs& inputs);
 
-// The anchor of `type` that is `key` itself, or null. Only one that was
-// configured as a bare key: a CA's key must not be able to sign quotes.
-const policy::TrustAnchor* FindPinnedKey(const policy::TrustAnchors& anchors,
-                                         v1::EvidenceType type,
-                                         const crypto::PublicKey& key);
+// The index of the anchor that is `key` itself. Only one that was configured as
+// a bare key: a CA's key must not be able to sign quotes.
+std::optional<size_t> FindPinnedKey(const policy::TrustAnchors::OfType& anchors,
+                                    const crypto::PublicKey& key);
 
 }  // namespace kms::tpm
 

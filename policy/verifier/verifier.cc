@@ -141,12 +141,11 @@ absl::Status CheckPieces(const v1::EvidenceBundle& bundle) {
                              " TPMs, want at most one of each"));
 }
 
-// One device must not stand for two. Its key is in its certificate, whose
-// issuer and serial number chip_id names.
+// One device must not stand for two, also not after a change of its firmware.
 absl::Status CheckDistinct(const v1::Claims& claims) {
   std::set<std::string> chips;
   for (const v1::GpuClaims& gpu : claims.gpus()) {
-    if (gpu.chip_id().empty() || !chips.insert(gpu.chip_id()).second) {
+    if (gpu.device_id().empty() || !chips.insert(gpu.device_id()).second) {
       return Refuse(v1::EVIDENCE_INCONSISTENT,
                     "evidence bundle: one GPU twice, or one without identity");
     }

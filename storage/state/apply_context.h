@@ -104,6 +104,18 @@ absl::StatusOr<Effect> ApplyPutAnchor(ApplyContext&,
 absl::StatusOr<Effect> ApplyRemoveAnchor(ApplyContext&,
                                          const ::storage::v1::RemoveAnchor&);
 
+// collateral.cc
+absl::StatusOr<Effect> ApplyPutCollateral(ApplyContext&,
+                                          const ::storage::v1::PutCollateral&);
+absl::StatusOr<Effect> ApplyRemoveCollateral(
+    ApplyContext&, const ::storage::v1::RemoveCollateral&);
+
+// hardware.cc
+absl::StatusOr<Effect> ApplyPutDenyList(ApplyContext&,
+                                        const ::storage::v1::PutDenyList&);
+absl::StatusOr<Effect> ApplySetKillSwitch(ApplyContext&,
+                                          const ::storage::v1::SetKillSwitch&);
+
 // releases.cc
 absl::StatusOr<Effect> ApplyRelease(ApplyContext&,
                                     const ::storage::v1::Release&);

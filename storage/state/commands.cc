@@ -135,7 +135,11 @@ Authority AuthorityFor(::storage::v1::Command::OpCase op) {
     case Command::kPutPolicy:
     case Command::kPutAnchor:
     case Command::kRemoveAnchor:
+    case Command::kRemoveCollateral:
       return Authority::kRootEquivalent;
+    // Its proposer verified it, and it only moves forward: nobody's approval
+    // would add to that. An instance that fetches has no principal.
+    case Command::kPutCollateral:
     case Command::kRelease:
     case Command::kRecordRefusal:
     case Command::kCountRefusals:
@@ -167,6 +171,14 @@ absl::StatusOr<Effect> Dispatch(ApplyContext& context) {
       return ApplyPutAnchor(context, command.put_anchor());
     case Command::kRemoveAnchor:
       return ApplyRemoveAnchor(context, command.remove_anchor());
+    case Command::kPutCollateral:
+      return ApplyPutCollateral(context, command.put_collateral());
+    case Command::kRemoveCollateral:
+      return ApplyRemoveCollateral(context, command.remove_collateral());
+    case Command::kPutDenyList:
+      return ApplyPutDenyList(context, command.put_deny_list());
+    case Command::kSetKillSwitch:
+      return ApplySetKillSwitch(context, command.set_kill_switch());
     case Command::kRelease:
       return ApplyRelease(context, command.release());
     case Command::kRecordRefusal:

@@ -197,7 +197,11 @@ TEST(FeatureLevelTest, HoldsBackWhatNotEveryInstanceKnows) {
   Command command = fixture.PutAnchor("a");
   EXPECT_TRUE(fed.Do(command).ok());
   command.mutable_put_anchor()->set_use(1);
-  EXPECT_EQ(fed.Do(command).refusal, v1::FEATURE_LEVEL_TOO_LOW);
+  for (const Command& later :
+       {command, fixture.PutCollateral("ca", 1), fixture.RemoveCollateral("ca"),
+        fixture.PutDenyList(1, {"chip"}), fixture.SetKillSwitch(1, true)}) {
+    EXPECT_EQ(fed.Do(later).refusal, v1::FEATURE_LEVEL_TOO_LOW);
+  }
   Command raise = fixture.NewCommand();
   raise.mutable_raise_feature_level()->set_level(kFeatureLevelCollateral);
   EXPECT_TRUE(fed.Do(raise).ok());

@@ -48,7 +48,25 @@ inline constexpr uint32_t kPolicyVersionsMax = 10000;
 
 inline constexpr size_t kPolicySourceBytesMax = size_t{64} << 10;
 inline constexpr size_t kAnchorBytesMax = size_t{16} << 10;
-inline constexpr uint32_t kAnchorsMax = 256;   // Every appraisal reads all.
+inline constexpr uint32_t kAnchorsMax = 256;  // Every appraisal reads all.
+
+// Collateral: TCB information of every FMSPC there is and some years of
+// manifests. Every instance holds it in memory to appraise with, and for a
+// moment twice when the generation moves.
+inline constexpr uint32_t kCollateralMax = 2048;
+inline constexpr uint64_t kCollateralTotalBytesMax = uint64_t{64} << 20;
+inline constexpr size_t kCollateralRoleBytesMax = 64;
+inline constexpr size_t kCollateralSubjectBytesMax = 256;
+inline constexpr size_t kCollateralTitleBytesMax = 256;
+// RFC 5280 allows a CRL number 20 octets, and some CAs take a sign more.
+inline constexpr size_t kCollateralNumberBytesMax = 21;
+
+// A list is one row and one command: 256 KiB at most.
+inline constexpr int kDenyListEntriesMax = 4096;
+inline constexpr size_t kDenyListEntryBytesMax = 64;  // An SNP chip id's.
+// Bounds the rows of families that are keyed by a type of Evidence.
+inline constexpr uint32_t kEvidenceTypeMax = 255;
+
 inline constexpr uint32_t kInstancesMax = 64;  // Every batch reads all clocks.
 
 inline constexpr int64_t kSecondUs = 1'000'000;

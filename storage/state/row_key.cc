@@ -10,7 +10,7 @@
 namespace kms::storage {
 namespace {
 
-constexpr std::array<FamilyInfo, 17> kFamilies = {{
+constexpr std::array<FamilyInfo, 21> kFamilies = {{
     {Family::kHeader, "header", false, 0, false},
     {Family::kInstance, "instance", false, kIdBytes, true},
     {Family::kApprover, "approver", false, kEd25519KeyBytes, true},
@@ -28,6 +28,11 @@ constexpr std::array<FamilyInfo, 17> kFamilies = {{
     {Family::kRefusalRate, "refusal-rate", true, kIdBytes, true},
     {Family::kLeaf, "leaf", false, 8, false},
     {Family::kTile, "tile", false, 9, false},
+    {Family::kCollateral, "collateral", false, kNameHashBytes, true},
+    {Family::kCollateralContent, "collateral-content", false, kNameHashBytes,
+     true},
+    {Family::kDenyList, "deny-list", false, 4, true},
+    {Family::kKillSwitch, "kill-switch", false, 4, true},
 }};
 
 std::string IdAndVersion(absl::string_view id, uint32_t version) {
@@ -148,6 +153,16 @@ RowKey TileRow(uint8_t level, uint64_t number) {
                     ByteWriter().U8(level).U64Be(number).str());
 }
 
+RowKey DenyListRow(uint32_t evidence_type) {
+  return MakeRowKey(Family::kDenyList, {},
+                    ByteWriter().U32Be(evidence_type).str());
+}
+
+RowKey KillSwitchRow(uint32_t evidence_type) {
+  return MakeRowKey(Family::kKillSwitch, {},
+                    ByteWriter().U32Be(evidence_type).str());
+}
+
 absl::StatusOr<NameHasher> NameHasher::Create(const Keyring& keyring) {
   KMS_ASSIGN_OR_RETURN(const Secret* key,
                        keyring.Get(KeyKind::kNameIndex, kKeyVersion));
@@ -199,6 +214,18 @@ RowKey NameHasher::Quota(absl::string_view name_space, absl::string_view key_id,
 
 RowKey NameHasher::Anchor(absl::string_view name) const {
   return MakeRowKey(Family::kAnchor, {}, Hash(Family::kAnchor, {}, name));
+}
+
+RowKey NameHasher::Collateral(absl::string_view role,
+                              absl::string_view subject) const {
+  return MakeRowKey(Family::kCollateral, {},
+                    Hash(Family::kCollateral, role, subject));
+}
+
+RowKey NameHasher::CollateralContent(absl::string_view role,
+                                     absl::string_view subject) const {
+  return MakeRowKey(Family::kCollateralContent, {},
+                    Hash(Family::kCollateral, role, subject));
 }
 
 }  // namespace kms::storage

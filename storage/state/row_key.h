@@ -48,6 +48,10 @@ enum class Family : uint8_t {
   kRefusalRate = 15,    // key id[16] -> QuotaRecord
   kLeaf = 16,           // leaf uint64 -> the leaf's bytes
   kTile = 17,           // level uint8, number uint64 -> 256 hashes
+  kCollateral = 18,     // role and subject's hash[32] -> CollateralRecord
+  kCollateralContent = 19,  // the same hash[32] -> CollateralContentRecord
+  kDenyList = 20,           // evidence type uint32 -> DenyListRecord
+  kKillSwitch = 21,         // evidence type uint32 -> KillSwitchRecord
 };
 
 inline constexpr size_t kNamespaceTagBytes = 16;
@@ -113,6 +117,8 @@ RowKey QuotaRow(absl::string_view tag, absl::string_view key_id,
 RowKey RefusalRateRow(absl::string_view tag, absl::string_view key_id);
 RowKey LeafRow(uint64_t index);
 RowKey TileRow(uint8_t level, uint64_t number);
+RowKey DenyListRow(uint32_t evidence_type);
+RowKey KillSwitchRow(uint32_t evidence_type);
 
 // Turns names into row keys with the keyring's name index key, so that a
 // stolen disk cannot be searched for a name.
@@ -136,6 +142,9 @@ class NameHasher {
   RowKey Quota(absl::string_view name_space, absl::string_view key_id,
                absl::string_view policy) const;
   RowKey Anchor(absl::string_view name) const;
+  RowKey Collateral(absl::string_view role, absl::string_view subject) const;
+  RowKey CollateralContent(absl::string_view role,
+                           absl::string_view subject) const;
 
  private:
   explicit NameHasher(crypto::HmacSha256Key key) : key_(std::move(key)) {}

@@ -154,6 +154,45 @@ Command StateFixture::PutAnchor(absl::string_view name) {
   return command;
 }
 
+Command StateFixture::PutCollateral(absl::string_view subject, uint8_t number) {
+  Command command = NewCommand();
+  auto& op = *command.mutable_put_collateral();
+  op.set_role("crl");
+  op.set_subject(std::string(subject));
+  op.set_evidence_type(1);
+  op.set_number(std::string(1, static_cast<char>(number)));
+  op.set_issued_us(kTestStartUs + number * kDayUs);
+  op.set_next_update_us(op.issued_us() + 30 * kDayUs);
+  op.set_content("crl " + std::string(subject) + std::to_string(number));
+  op.set_digest(crypto::Sha256(AsBytes(op.content())));
+  return command;
+}
+
+Command StateFixture::RemoveCollateral(absl::string_view subject) {
+  Command command = NewCommand();
+  command.mutable_remove_collateral()->set_role("crl");
+  command.mutable_remove_collateral()->set_subject(std::string(subject));
+  return command;
+}
+
+Command StateFixture::PutDenyList(uint32_t type,
+                                  const std::vector<std::string>& entries,
+                                  uint32_t expected_version) {
+  Command command = NewCommand();
+  auto& op = *command.mutable_put_deny_list();
+  op.set_evidence_type(type);
+  op.set_expected_version(expected_version);
+  for (const std::string& entry : entries) op.add_entries(entry);
+  return command;
+}
+
+Command StateFixture::SetKillSwitch(uint32_t type, bool on) {
+  Command command = NewCommand();
+  command.mutable_set_kill_switch()->set_evidence_type(type);
+  command.mutable_set_kill_switch()->set_on(on);
+  return command;
+}
+
 Command StateFixture::Release(const std::string& key_id, uint64_t n,
                               uint64_t generation) {
   Command command = NewCommand();

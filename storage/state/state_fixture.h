@@ -63,6 +63,12 @@ class StateFixture {
   Command SetKeyVersionState(const std::string& key_id, uint32_t version,
                              ::storage::v1::KeyVersionState state);
   Command PutAnchor(absl::string_view name);
+  // A CRL of `subject`, issued `number` days after the start.
+  Command PutCollateral(absl::string_view subject, uint8_t number);
+  Command RemoveCollateral(absl::string_view subject);
+  Command PutDenyList(uint32_t type, const std::vector<std::string>& entries,
+                      uint32_t expected_version = 0);
+  Command SetKillSwitch(uint32_t type, bool on);
   // Of version 1, under policy "p" version 1, at `generation`; challenge `n`.
   Command Release(const std::string& key_id, uint64_t n, uint64_t generation);
 

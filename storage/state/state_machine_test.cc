@@ -346,6 +346,12 @@ void DoALittleOfEverything(StateFixture& fixture, FedMachine& fed) {
           fixture.CreateKey("k2", TestId(2), "p"),
           fixture.CreateKey("k1", TestId(3), "p")});
   fed.Do(fixture.PutAnchor("root"));
+  fed.Do({fixture.PutCollateral("ca", 1), fixture.PutCollateral("ca", 2),
+          fixture.PutCollateral("other", 1), fixture.PutCollateral("ca", 1)});
+  fed.Do({fixture.RemoveCollateral("other"), fixture.SetKillSwitch(2, true),
+          fixture.PutDenyList(1, {"chip 1", "chip 2"}),
+          fixture.PutDenyList(1, {"chip 2"}, 1),
+          fixture.SetKillSwitch(2, false)});
   for (uint64_t n = 0; n < 5; ++n) {
     fixture.now_us += kMinuteUs;
     fed.Do({fixture.Release(TestId(1), n, fed.generation()),

@@ -1,6 +1,7 @@
 #include "storage/state/state_view.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "kms/base/byte_writer.h"
@@ -10,6 +11,7 @@ namespace kms::storage {
 namespace {
 
 using ::storage::v1::AnchorRecord;
+using ::storage::v1::CollateralRecord;
 using ::storage::v1::InstanceRecord;
 using ::storage::v1::KeyRecord;
 using ::storage::v1::KeyVersionRecord;
@@ -192,6 +194,52 @@ absl::StatusOr<std::vector<AnchorRecord>> StateView::ListAnchors() const {
                                           {}, EngineReader::kNoLimit));
   SortByName(anchors);
   return anchors;
+}
+
+absl::StatusOr<std::vector<CollateralRecord>> StateView::ListCollateral()
+    const {
+  KMS_ASSIGN_OR_RETURN(auto all, ReadAll<CollateralRecord>(
+                                     rows_, FamilyPrefix(Family::kCollateral),
+                                     {}, EngineReader::kNoLimit));
+  all.erase(std::remove_if(
+                all.begin(), all.end(),
+                [](const CollateralRecord& item) { return item.removed(); }),
+            all.end());
+  std::sort(all.begin(), all.end(),
+            [](const CollateralRecord& a, const CollateralRecord& b) {
+              return std::tie(a.role(), a.subject()) <
+                     std::tie(b.role(), b.subject());
+            });
+  return all;
+}
+
+absl::StatusOr<CollateralRecord> StateView::GetCollateral(
+    absl::string_view role, absl::string_view subject) const {
+  KMS_ASSIGN_OR_RETURN(auto item, rows_.GetRecord<CollateralRecord>(
+                                      names_->Collateral(role, subject)));
+  if (!item.has_value() || item->removed()) return NotFound("collateral");
+  return *std::move(item);
+}
+
+absl::StatusOr<std::string> StateView::GetCollateralContent(
+    absl::string_view role, absl::string_view subject) const {
+  KMS_ASSIGN_OR_RETURN(auto record,
+                       rows_.GetRecord<::storage::v1::CollateralContentRecord>(
+                           names_->CollateralContent(role, subject)));
+  if (!record.has_value()) return NotFound("collateral");
+  return std::move(*record->mutable_content());
+}
+
+absl::StatusOr<std::vector<::storage::v1::DenyListRecord>>
+StateView::ListDenyLists() const {
+  return ReadAll<::storage::v1::DenyListRecord>(
+      rows_, FamilyPrefix(Family::kDenyList), {}, EngineReader::kNoLimit);
+}
+
+absl::StatusOr<std::vector<::storage::v1::KillSwitchRecord>>
+StateView::ListKillSwitches() const {
+  return ReadAll<::storage::v1::KillSwitchRecord>(
+      rows_, FamilyPrefix(Family::kKillSwitch), {}, EngineReader::kNoLimit);
 }
 
 absl::StatusOr<::storage::v1::QuotaRecord> StateView::GetQuota(

@@ -98,6 +98,20 @@ class StateView {
   absl::StatusOr<::storage::v1::AnchorRecord> GetAnchor(
       absl::string_view name) const;  // NOT_FOUND
   absl::StatusOr<std::vector<::storage::v1::AnchorRecord>> ListAnchors() const;
+  // Collateral that is kept, by role and subject; without contents.
+  absl::StatusOr<std::vector<::storage::v1::CollateralRecord>> ListCollateral()
+      const;
+  // NOT_FOUND, also once it was removed; as is the next.
+  absl::StatusOr<::storage::v1::CollateralRecord> GetCollateral(
+      absl::string_view role, absl::string_view subject) const;
+  absl::StatusOr<std::string> GetCollateralContent(
+      absl::string_view role, absl::string_view subject) const;
+  // By type of Evidence, ascending.
+  absl::StatusOr<std::vector<::storage::v1::DenyListRecord>> ListDenyLists()
+      const;
+  absl::StatusOr<std::vector<::storage::v1::KillSwitchRecord>>
+  ListKillSwitches() const;
+
   uint64_t appraisal_generation() const {
     return header_.appraisal_generation();
   }

@@ -570,34 +570,35 @@ TEST(CcaTest, BindsTheWholeChallenge) {
 
 // E14: verification shows debug; policies refuse it.
 TEST(CcaTest, ShowsOrRejectsLifecyclesThatAreNotSecured) {
-  const auto verify = [](uint16_t lifecycle) {
+  const auto verify = [](int lifecycle) {
     UnverifiedPlatform platform = Machine().MakePlatform();
-    platform.lifecycle = lifecycle;
+    platform.lifecycle = static_cast<uint16_t>(lifecycle);
     return Verify(SimulatedCca::Wrap(SimulatedCca::Collect(
         Machine().SignPlatform(EncodePlatform(platform)), GoodRealm())));
   };
-  for (const uint16_t lifecycle : {0x3000, 0x30ff}) {
+  for (const int lifecycle : {0x3000, 0x30ff}) {
     const auto claims = verify(lifecycle);
     ASSERT_TRUE(claims.ok()) << claims.status();
     EXPECT_FALSE(claims->cpu().debug());
-    EXPECT_EQ(claims->cpu().cca().lifecycle(), lifecycle);
+    EXPECT_EQ(claims->cpu().cca().lifecycle(),
+              static_cast<uint32_t>(lifecycle));
   }
   for (const auto& [lifecycle, name] :
        {std::pair(0x4000, "non-cca-platform-rot-debug"),
         std::pair(0x40ff, "non-cca-platform-rot-debug"),
         std::pair(0x5000, "recoverable-cca-platform-rot-debug"),
         std::pair(0x50ff, "recoverable-cca-platform-rot-debug")}) {
-    const auto claims = verify(static_cast<uint16_t>(lifecycle));
+    const auto claims = verify(lifecycle);
     ASSERT_TRUE(claims.ok()) << claims.status();
     EXPECT_TRUE(claims->cpu().debug());
     EXPECT_EQ(claims->cpu().cca().lifecycle_state(), name);
   }
-  for (const uint16_t lifecycle :
+  for (const int lifecycle :
        {0x0000, 0x00ff, 0x1000, 0x2000, 0x20ff, 0x6000, 0x60ff}) {
     EXPECT_EQ(RefusalOf(verify(lifecycle).status()), v1::EVIDENCE_UNSUPPORTED)
         << lifecycle;
   }
-  for (const uint16_t lifecycle :
+  for (const int lifecycle :
        {0x0100, 0x2fff, 0x3100, 0x41ff, 0x5100, 0x7000, 0xffff}) {
     EXPECT_EQ(RefusalOf(verify(lifecycle).status()), v1::EVIDENCE_MALFORMED)
         << lifecycle;

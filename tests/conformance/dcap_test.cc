@@ -1676,6 +1676,29 @@ TEST(DcapTest, PrefersTheCollateralThatIsStored) {
   }
 }
 
+// A certificate that only bears the PCK CA's name, before the real one, must
+// not lead away from the root whose list is stored: the sender's own list of it
+// may be older.
+TEST(DcapTest, ADecoyCaDoesNotHideTheStoredListOfTheRoot) {
+  x509::CrlSpec revoked = Tdx().RootCaCrlSpec();
+  revoked.revoked = {Tdx().pck_ca().serial()};
+  const policy::Collateral store(
+      {Item("crl", "root", x509::IssueCrl(revoked, Tdx().root_key()))});
+  x509::CertificateSpec decoy = Tdx().PckCaSpec();
+  decoy.issuer = x509::MakeName({{"2.5.4.3", "nobody"}});
+  UnverifiedQuote quote = *ParseQuote(AsBytes(GoodQuote(Tdx())));
+  quote.pck_chain.clear();
+  for (const std::string& der :
+       {Tdx().pck().der(), x509::IssueCertificate(decoy, OtherTdx().root_key()),
+        Tdx().pck_ca().der(), Tdx().root().der()}) {
+    quote.pck_chain += x509::ToPem(AsBytes(der), kPem);
+  }
+  const v1::Evidence evidence = Tdx().Wrap(SerializeQuote(quote));
+  EXPECT_EQ(Code(evidence, Tdx()), kAccepted);
+  EXPECT_EQ(Code(evidence, Tdx(), {.collateral = &store}),
+            v1::CERTIFICATE_REVOKED);
+}
+
 TEST(DcapTest, AcceptsACollateralStoreOfTwoRootsOfOneName) {
   policy::TrustAnchor second = OtherTdx().Anchor();
   second.name = "second";

@@ -415,6 +415,23 @@ TEST(EventLogTest, RelabelledCommandIsNoCommandLine) {
   }
 }
 
+// GRUB also loads from a device, and from blocks that are no file at all.
+TEST(EventLogTest, ACommandLineNeedNotStartWithAPath) {
+  for (const std::string evil :
+       {"(hd0)10+2000 root=/dev/evil", "10+2000 root=/dev/evil"}) {
+    Lines truth = GrubBoot();
+    truth.back() = {8, kEvIpl, evil, "kernel_cmdline: " + evil};
+    const size_t bait = IndexOf(truth, "set timeout=0");
+    truth[bait] = {8, kEvIpl, kCommandLine, "grub_cmd: " + kCommandLine};
+    Lines lie = truth;
+    lie[bait].data = "kernel_cmdline: " + kCommandLine;
+    lie.back().data = "grub_cmd: " + evil;
+    const auto claims = Lie(truth, lie);
+    ASSERT_TRUE(claims.ok()) << claims.status();
+    EXPECT_EQ(claims->kernel_command_line(), "");
+  }
+}
+
 TEST(EventLogTest, ATdsCommandLineCanHideAmongItsFiles) {
   Lines lines = TdBoot();
   lines.push_back({3, kEvIpl, kCommandLine, "kernel_cmdline: " + kCommandLine});
@@ -479,6 +496,27 @@ TEST(EventLogTest, AnImageCannotHideBehindAnotherType) {
     ASSERT_TRUE(claims.ok()) << claims.status();
     EXPECT_EQ(claims->boot_applications_size(), 2);
   }
+}
+
+// What an image is measured by is the hash of its parts without its signature,
+// so a host can put those where a rule looks for a variable's data, under a
+// GUID that starts as a partition table does.
+TEST(EventLogTest, AnImageCannotHideInAVariableAsAPartitionTable) {
+  const std::string image("MZ\0\0image", 9);
+  Lines truth = GrubBoot();
+  truth[IndexOf(truth, "MZ shim")].hashed = image;
+  Lines lie = truth;
+  Line& hidden = lie[IndexOf(lie, image)];
+  hidden.type = kEvEfiVariableBoot;
+  hidden.data = VariableData("EFI PARTxxxxxxxx", "Boot0001", image);
+  const auto claims = Lie(truth, lie);
+  ASSERT_TRUE(claims.ok()) << claims.status();
+  EXPECT_EQ(claims->boot_applications_size(), 2);
+  // A table that was measured whole is no image.
+  const auto table = Honest(
+      With(GrubBoot(), Plain(4, 0x80000006, std::string("EFI PART\0", 9))));
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_EQ(table->boot_applications_size(), 2);
 }
 
 TEST(EventLogTest, ForgedSectionNamesAreNotClaimed) {
@@ -583,6 +621,27 @@ TEST(EventLogTest, SecureBootCountsOnlyAsFirmwareMeasuredIt) {
   other = truth;
   other[0] = Plain(7, kEvEfiVariableDriverConfig, SecureBoot(2));
   EXPECT_FALSE(Honest(other)->has_secure_boot());
+}
+
+// A host chooses files that a TD's firmware measures, and may put the variable
+// into one. Firmware's own does not go away by being called something else.
+TEST(EventLogTest, AHostsFileIsNotSecureBoot) {
+  Lines truth = TdBoot();
+  for (const std::string& own :
+       {SecureBoot(0), SecureBoot(1),
+        VariableData(GlobalGuid(), "SecureBoot", "")}) {
+    truth[0] = Plain(1, kEvEfiVariableDriverConfig, own);
+    Lines measured = truth;
+    measured.insert(measured.begin(),
+                    {1, kEvPlatformConfigFlags, SecureBoot(1), "a file"});
+    Lines lie = measured;
+    lie[0] = Plain(1, kEvEfiVariableDriverConfig, SecureBoot(1));
+    lie[1].type = kEvPlatformConfigFlags;
+    lie[1].data = "a file";
+    const auto claims = Lie(measured, lie, Format::kCcel);
+    ASSERT_TRUE(claims.ok()) << claims.status();
+    EXPECT_FALSE(claims->has_secure_boot());
+  }
 }
 
 TEST(EventLogTest, RefusesSecureBootTwice) {

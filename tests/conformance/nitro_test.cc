@@ -547,7 +547,8 @@ TEST(NitroTest, RejectsABundleThatIsNotTheChain) {
   EXPECT_EQ(judge({root, instance, Machine().leaf().der}),
             v1::ENDORSEMENT_MISMATCH);
   EXPECT_EQ(judge({root}), v1::ENDORSEMENT_MISSING);
-  EXPECT_EQ(judge({instance}), v1::ENDORSEMENT_MISSING);
+  // The anchor's own certificate stands in, but AWS's order has the root.
+  EXPECT_EQ(judge({instance}), v1::ENDORSEMENT_MISMATCH);
 }
 
 // E5: another module's certificate, though it is a good one.
@@ -670,49 +671,87 @@ TEST(NitroTest, RejectsCertificatesThatAreNone) {
             v1::ENDORSEMENT_MALFORMED);
 }
 
+std::string MakeCrl(const SimulatedNitro::Node& issuer, char serial,
+                    absl::Time issued = kLaunch - absl::Hours(1)) {
+  x509::CrlSpec spec;
+  spec.issuer = issuer.spec.subject;
+  spec.this_update = issued;
+  spec.next_update = issued + absl::Hours(24);
+  spec.revoked = {std::string(1, serial)};
+  spec.scheme = x509::SignatureScheme::kEcdsaSha384;
+  return x509::IssueCrl(spec, issuer.key);
+}
+
+policy::Collateral Keep(const std::string& crl) {
+  return policy::Collateral({{.role = "crl",
+                              .subject = "s",
+                              .content = crl,
+                              .digest = crypto::Sha256(AsBytes(crl))}});
+}
+
+void AddCrl(v1::Evidence& evidence, const std::string& crl) {
+  v1::EvidenceFile* file = evidence.add_files();
+  file->set_role("crl");
+  file->set_content(crl);
+}
+
 // B5, B6: no CRL is asked for, but one that is there counts.
 TEST(NitroTest, HonoursCrlsThatAreGivenOrKept) {
-  const auto crl = [](const SimulatedNitro::Node& issuer, char serial,
-                      absl::Time issued = kLaunch - absl::Hours(1)) {
-    x509::CrlSpec spec;
-    spec.issuer = issuer.spec.subject;
-    spec.this_update = issued;
-    spec.next_update = issued + absl::Hours(24);
-    spec.revoked = {std::string(1, serial)};
-    spec.scheme = x509::SignatureScheme::kEcdsaSha384;
-    return x509::IssueCrl(spec, issuer.key);
-  };
   const auto judge = [](const std::string& given, const std::string& kept) {
     v1::Evidence evidence = Machine().Attest(kNonce);
-    if (!given.empty()) {
-      v1::EvidenceFile* file = evidence.add_files();
-      file->set_role("crl");
-      file->set_content(given);
-    }
-    std::vector<policy::CollateralItem> items;
-    if (!kept.empty()) {
-      items.push_back({.role = "crl",
-                       .subject = "s",
-                       .content = kept,
-                       .digest = crypto::Sha256(AsBytes(kept))});
-    }
-    const policy::Collateral collateral(std::move(items));
+    if (!given.empty()) AddCrl(evidence, given);
+    if (kept.empty()) return RefusalOf(Verify(evidence).status());
+    const policy::Collateral collateral = Keep(kept);
     return RefusalOf(Verify(evidence, kNow, nullptr, &collateral).status());
   };
   const SimulatedNitro::Node& root = Machine().root();
   const SimulatedNitro::Node& instance = Machine().instance();
   const SimulatedNitro stranger = SimulatedNitro::Create(kLaunch);
-  EXPECT_EQ(judge(crl(root, 9), ""), v1::REFUSAL_CODE_UNSPECIFIED);
-  EXPECT_EQ(judge("", crl(root, 9)), v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_EQ(judge(MakeCrl(root, 9), ""), v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_EQ(judge("", MakeCrl(root, 9)), v1::REFUSAL_CODE_UNSPECIFIED);
   // The instance's serial number is 2, the leaf's 3.
-  EXPECT_EQ(judge(crl(root, 2), ""), v1::CERTIFICATE_REVOKED);
-  EXPECT_EQ(judge(crl(instance, 3), ""), v1::CERTIFICATE_REVOKED);
-  EXPECT_EQ(judge("", crl(root, 2)), v1::CERTIFICATE_REVOKED);
-  EXPECT_EQ(judge("", crl(instance, 3)), v1::CERTIFICATE_REVOKED);
-  EXPECT_EQ(judge(crl(stranger.root(), 9), ""), v1::CRL_INVALID);
-  EXPECT_EQ(judge(crl(root, 9, kNow - absl::Hours(25)), ""), v1::CRL_EXPIRED);
-  EXPECT_EQ(judge(crl(root, 9, kNow + absl::Seconds(1)), ""), v1::CRL_EXPIRED);
+  EXPECT_EQ(judge(MakeCrl(root, 2), ""), v1::CERTIFICATE_REVOKED);
+  EXPECT_EQ(judge(MakeCrl(instance, 3), ""), v1::CERTIFICATE_REVOKED);
+  EXPECT_EQ(judge("", MakeCrl(root, 2)), v1::CERTIFICATE_REVOKED);
+  EXPECT_EQ(judge("", MakeCrl(instance, 3)), v1::CERTIFICATE_REVOKED);
+  EXPECT_EQ(judge(MakeCrl(stranger.root(), 9), ""), v1::CRL_INVALID);
+  EXPECT_EQ(judge(MakeCrl(root, 9, kNow - absl::Hours(25)), ""),
+            v1::CRL_EXPIRED);
+  EXPECT_EQ(judge(MakeCrl(root, 9, kNow + absl::Seconds(1)), ""),
+            v1::CRL_EXPIRED);
   EXPECT_EQ(judge("no CRL", ""), v1::ENDORSEMENT_MALFORMED);
+  // The kept one is used in place of the sender's, which is expired.
+  EXPECT_EQ(judge(MakeCrl(root, 2, kNow - absl::Hours(25)), MakeCrl(root, 9)),
+            v1::REFUSAL_CODE_UNSPECIFIED);
+  // Those kept for other vendors do not matter.
+  SimulatedNitro::Node vendor = stranger.root();
+  vendor.spec.subject = x509::MakeName({{"2.5.4.3", "another"}});
+  EXPECT_EQ(judge("", MakeCrl(vendor, 2)), v1::REFUSAL_CODE_UNSPECIFIED);
+}
+
+TEST(NitroTest, NamesTheCrlsThatItStoodOn) {
+  const std::string given = MakeCrl(Machine().instance(), 9);
+  const std::string kept = MakeCrl(Machine().root(), 9);
+  const policy::Collateral collateral = Keep(kept);
+  v1::Evidence evidence = Machine().Attest(kNonce);
+  EXPECT_EQ(Verify(evidence)->collateral_size(), 0);
+  AddCrl(evidence, given);
+  policy::VerifiedCache cache(1 << 20);
+  for (const bool cached : {false, true}) {
+    SCOPED_TRACE(cached);
+    const auto claims = Verify(evidence, kNow, &cache, &collateral);
+    ASSERT_TRUE(claims.ok()) << claims.status();
+    ASSERT_EQ(claims->collateral_size(), 2);
+    for (const v1::CollateralClaims& used : claims->collateral()) {
+      EXPECT_EQ(used.kind(), "crl");
+      EXPECT_EQ(used.digest(),
+                crypto::Sha256(AsBytes(used.stored() ? kept : given)));
+      EXPECT_EQ(used.issued_us(), absl::ToUnixMicros(kLaunch - absl::Hours(1)));
+      EXPECT_EQ(used.next_update_us(),
+                absl::ToUnixMicros(kLaunch + absl::Hours(23)));
+    }
+    EXPECT_NE(claims->collateral(0).stored(), claims->collateral(1).stored());
+  }
 }
 
 // A chain takes a place among those remembered only with a document that was
@@ -732,9 +771,7 @@ TEST(NitroTest, RemembersChainsOfVerifiedDocumentsOnly) {
           Verify(SimulatedNitro::Wrap(bad.Encode()), kNow, &cache).status()),
       v1::SIGNATURE_INVALID);
   v1::Evidence evidence = Machine().Attest(kNonce);
-  v1::EvidenceFile* crl = evidence.add_files();
-  crl->set_role("crl");
-  crl->set_content("no CRL");
+  AddCrl(evidence, "no CRL");
   EXPECT_EQ(RefusalOf(Verify(evidence, kNow, &cache).status()),
             v1::ENDORSEMENT_MALFORMED);
 }

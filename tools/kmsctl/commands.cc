@@ -5,8 +5,10 @@
 #include "tools/client/outcome.h"
 #include "tools/kmsctl/anchor.h"
 #include "tools/kmsctl/audit.h"
+#include "tools/kmsctl/collateral.h"
 #include "tools/kmsctl/completion.h"
 #include "tools/kmsctl/evidence.h"
+#include "tools/kmsctl/hardware.h"
 #include "tools/kmsctl/key.h"
 #include "tools/kmsctl/policy.h"
 #include "tools/kmsctl/seal.h"
@@ -26,6 +28,8 @@ std::unique_ptr<CLI::App> MakeApp(Context& context) {
   AddKeyCommands(*app, context);
   AddPolicyCommands(*app, context);
   AddAnchorCommands(*app, context);
+  AddCollateralCommands(*app, context);
+  AddHardwareCommands(*app, context);
   AddAuditCommands(*app, context);
   AddEvidenceCommands(*app, context.exit_code());
   AddCompletionCommand(*app, context);

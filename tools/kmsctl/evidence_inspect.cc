@@ -11,8 +11,13 @@
 #include "policy/sev_snp/key_certificate.h"
 #include "policy/sev_snp/report.h"
 #include "policy/verifier/verifier.h"
+#include "tools/kmsctl/inspect_cca.h"
 #include "tools/kmsctl/inspect_dcap.h"
+#include "tools/kmsctl/inspect_event_log.h"
+#include "tools/kmsctl/inspect_nitro.h"
+#include "tools/kmsctl/inspect_nvidia.h"
 #include "tools/kmsctl/inspect_rows.h"
+#include "tools/kmsctl/inspect_tpm.h"
 
 namespace kms::kmsctl {
 namespace {
@@ -101,7 +106,7 @@ void ShowSnp(const v1::Evidence& evidence, std::string& out) {
     return;
   }
   const absl::StatusOr<sev_snp::Endorsements> endorsements =
-      sev_snp::SortEndorsements(report->signing_key, evidence, {});
+      sev_snp::SortEndorsements(report->signing_key, evidence, nullptr, {});
   std::optional<sev_snp::KeyCertificate> key;
   if (endorsements.ok()) {
     const absl::StatusOr<sev_snp::KeyCertificate> leaf =
@@ -128,7 +133,8 @@ void ShowSnp(const v1::Evidence& evidence, std::string& out) {
   for (const x509::Certificate& ca : endorsements->offered) {
     ShowCertificate("offered", ca, out);
   }
-  for (const x509::Crl& crl : endorsements->crls) {
+  for (const sev_snp::OfferedCrl& offered : endorsements->crls) {
+    const x509::Crl& crl = offered.crl;
     Row("crl",
         absl::StrCat(crl.revoked_count(), " revoked, ", Date(crl.this_update()),
                      " to ", Date(crl.next_update())),
@@ -152,6 +158,19 @@ std::string InspectBundle(const v1::EvidenceBundle& bundle) {
     if (evidence.type() == v1::TDX || evidence.type() == v1::SGX) {
       ShowDcap(evidence, "evidence", out);
     }
+    if (evidence.type() == v1::NITRO) ShowNitro(evidence, out);
+    if (evidence.type() == v1::NVIDIA_GPU) ShowNvidia(evidence, out);
+    if (evidence.type() == v1::ARM_CCA) ShowCca(evidence, out);
+    if (evidence.type() == v1::TPM) ShowTpm(evidence, out);
+    if (evidence.type() == v1::AZ_SNP_VTPM ||
+        evidence.type() == v1::AZ_TDX_VTPM) {
+      v1::Evidence hardware;
+      ShowAzVtpm(evidence, hardware, out);
+      ShowTpm(evidence, out);
+      if (hardware.type() == v1::SEV_SNP) ShowSnp(hardware, out);
+      if (hardware.type() == v1::TDX) ShowDcap(hardware, "evidence", out);
+    }
+    ShowEventLog(evidence, out);
   }
   return out;
 }

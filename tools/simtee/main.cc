@@ -6,9 +6,13 @@
 //   simtee tdx-init  --dir D [--sgx]
 //   simtee tdx-quote --dir D --report-data HEX --out DIR [--debug] ...
 //
+//   simtee gpu-init   --dir D [--chip GH100]
+//   simtee gpu-report --dir D --nonce HEX --out DIR
+//
 // `init` makes a machine; D/simulated-snp-ark.pem is the anchor to configure.
-// `report` writes an evidence bundle into DIR. The other two do the same for
-// Intel, with D/simulated-tdx-root.pem or D/simulated-sgx-root.pem.
+// `report` writes an evidence bundle into DIR. The others do the same for
+// Intel, with D/simulated-tdx-root.pem or D/simulated-sgx-root.pem, and for
+// NVIDIA, with D/simulated-gpu-root.pem and D/simulated-gpu-rim-root.pem.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -19,6 +23,7 @@
 #include "kms/base/clock.h"
 #include "kms/base/status.h"
 #include "policy/bundle/bundle.h"
+#include "tools/simtee/gpu_commands.h"
 #include "tools/simtee/snp.h"
 #include "tools/simtee/tdx_commands.h"
 
@@ -159,8 +164,11 @@ int main(int argc, char** argv) {
   report_command->add_flag("--debug", report.debug, "Set the debug bit");
   report_command->callback([&] { exit_code = Finish(Report(report)); });
 
-  kms::simtee::AddTdxCommands(
-      app, [&](const absl::Status& status) { exit_code = Finish(status); });
+  const auto finish = [&](const absl::Status& status) {
+    exit_code = Finish(status);
+  };
+  kms::simtee::AddTdxCommands(app, finish);
+  kms::simtee::AddGpuCommands(app, finish);
 
   try {
     app.parse(argc, argv);

@@ -1,6 +1,7 @@
 #include "kms/crypto/x509/chain.h"
 
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "kms/base/refusal.h"
@@ -117,6 +118,11 @@ absl::Status CheckRoles(const std::vector<Certificate>& path,
       }
     }
     const std::optional<uint16_t> usage = certificate.key_usage();
+    if (i == 0 && rules.leaf_is_ca) {
+      if (!certificate.is_ca())
+        return Untrusted(i, "a leaf where a CA belongs");
+      continue;
+    }
     if (i == 0) {
       if (certificate.is_ca()) return Untrusted(i, "a CA where a leaf belongs");
       if (usage.has_value() && (*usage & kKeyUsageDigitalSignature) == 0) {
@@ -130,8 +136,9 @@ absl::Status CheckRoles(const std::vector<Certificate>& path,
     }
     // i - 1 CAs stand between this one and the leaf. Self-issued ones are
     // counted too, which is stricter than the standard.
+    const size_t below = rules.leaf_is_ca ? i : i - 1;
     if (certificate.path_length().has_value() &&
-        i - 1 > *certificate.path_length()) {
+        below > *certificate.path_length()) {
       return Untrusted(i, "more CAs below it than its path length allows");
     }
   }
@@ -255,6 +262,27 @@ absl::StatusOr<VerifiedChain> VerifyChain(const Certificate& leaf,
   KMS_RETURN_IF_ERROR(CheckValidity(chain, time));
   KMS_RETURN_IF_ERROR(CheckCrls(chain, crls, time, rules));
   return chain;
+}
+
+std::vector<Certificate> MayBeAbove(const Certificate& leaf,
+                                    absl::Span<const Certificate> pool) {
+  std::set<std::string> names = {leaf.issuer_der()};
+  std::vector<bool> taken(pool.size(), false);
+  // Each pass climbs a step at least, or is the last.
+  for (bool climbed = true; climbed;) {
+    climbed = false;
+    for (size_t i = 0; i < pool.size(); ++i) {
+      if (taken[i] || names.count(pool[i].subject_der()) == 0) continue;
+      taken[i] = true;
+      climbed = true;
+      names.insert(pool[i].issuer_der());
+    }
+  }
+  std::vector<Certificate> above;
+  for (size_t i = 0; i < pool.size(); ++i) {
+    if (taken[i]) above.push_back(pool[i]);
+  }
+  return above;
 }
 
 size_t MemoryBytes(const VerifiedChain& chain) {

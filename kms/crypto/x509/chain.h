@@ -37,6 +37,9 @@ struct ChainRules {
   absl::Span<const absl::string_view> understood = {};
   // True: every CA of the path must have a CRL in force.
   bool crls_required = false;
+  // True: the leaf is a CA, whose own place in a hierarchy is asked about, and
+  // no end entity. It counts against path lengths.
+  bool leaf_is_ca = false;
 };
 
 struct VerifiedChain {
@@ -51,6 +54,11 @@ struct VerifiedChain {
 // What a chain takes in memory, roughly: parsed fields and keys are about twice
 // the DER beside it.
 size_t MemoryBytes(const VerifiedChain& chain);
+
+// Those of `pool` that by their names may stand above `leaf` in a path. Others
+// cannot matter, and need not be offered: VerifyChain bounds how many are.
+std::vector<Certificate> MayBeAbove(const Certificate& leaf,
+                                    absl::Span<const Certificate> pool);
 
 // Every CRL in `crls` must be issued by a CA of the path and be in force.
 //

@@ -104,6 +104,18 @@ std::string IssuerKey::Spki() const {
 }
 
 std::string IssuerKey::Sign(SignatureScheme scheme, BytesView message) const {
+  return SignWith(scheme, std::nullopt, message);
+}
+
+std::string IssuerKey::SignPss(SignatureScheme scheme, size_t salt_size,
+                               BytesView message) const {
+  DieUnless(IsPss(scheme), "issue: PSS");
+  return SignWith(scheme, salt_size, message);
+}
+
+std::string IssuerKey::SignWith(SignatureScheme scheme,
+                                std::optional<size_t> salt_size,
+                                BytesView message) const {
   const crypto::MdCtxPtr context(EVP_MD_CTX_new());
   EVP_PKEY_CTX* parameters = nullptr;  // Owned by `context`.
   DieUnless(EVP_DigestSignInit(context.get(), &parameters,
@@ -114,7 +126,9 @@ std::string IssuerKey::Sign(SignatureScheme scheme, BytesView message) const {
     DieUnless(
         EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) == 1 &&
             EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters,
-                                             RSA_PSS_SALTLEN_DIGEST) == 1,
+                                             salt_size.has_value()
+                                                 ? static_cast<int>(*salt_size)
+                                                 : RSA_PSS_SALTLEN_DIGEST) == 1,
         "issue: PSS");
   }
   size_t size = 0;

@@ -35,8 +35,14 @@ class IssuerKey {
 
   // `scheme` fits the key. ECDSA signatures are DER.
   std::string Sign(SignatureScheme scheme, BytesView message) const;
+  // As a TPM may: `scheme` is RSASSA-PSS, with a salt of any size that fits.
+  std::string SignPss(SignatureScheme scheme, size_t salt_size,
+                      BytesView message) const;
 
  private:
+  // No salt size: the hash's.
+  std::string SignWith(SignatureScheme scheme, std::optional<size_t> salt_size,
+                       BytesView message) const;
   explicit IssuerKey(std::shared_ptr<evp_pkey_st> key) : key_(std::move(key)) {}
   std::shared_ptr<evp_pkey_st> key_;
 };

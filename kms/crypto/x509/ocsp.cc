@@ -18,6 +18,7 @@ constexpr absl::string_view kOcspSigningOid = "1.3.6.1.5.5.7.3.9";
 constexpr absl::string_view kSha1Oid = "1.3.14.3.2.26";
 constexpr size_t kSha1Bytes = 20;
 constexpr size_t kHashBytesMax = 64;
+const absl::Duration kTimeStep = absl::Nanoseconds(1);
 
 absl::Status Malformed(absl::string_view fault) {
   return Refuse(v1::ENDORSEMENT_MALFORMED, absl::StrCat("ocsp: ", fault));
@@ -286,19 +287,27 @@ absl::StatusOr<OcspResponse> OcspResponse::ParseDer(BytesView der) {
   return OcspResponse(std::move(fields));
 }
 
-absl::StatusOr<std::optional<OcspAnswer>> FindOcspAnswer(
+absl::StatusOr<OcspAnswer> FindOcspAnswer(
     const Certificate& subject, const Certificate& issuer,
     absl::Span<const OcspResponse> responses, absl::Time time,
     absl::Span<const SignatureScheme> schemes) {
-  std::optional<OcspAnswer> found;
+  OcspAnswer answer;
   for (size_t i = 0; i < responses.size(); ++i) {
     for (const OcspEntry& entry : responses[i].entries()) {
       if (!Names(entry, subject, issuer)) continue;
       if (!entry.next_update.has_value()) return Invalid("no next update");
-      if (time < entry.this_update || time > *entry.next_update) continue;
-      OcspAnswer answer = {.response = i,
-                           .valid_from = entry.this_update,
-                           .valid_until = *entry.next_update};
+      if (time < entry.this_update) {
+        answer.valid_until =
+            std::min(answer.valid_until, entry.this_update - kTimeStep);
+        continue;
+      }
+      if (time > *entry.next_update) {
+        answer.valid_from =
+            std::max(answer.valid_from, *entry.next_update + kTimeStep);
+        continue;
+      }
+      answer.valid_from = std::max(answer.valid_from, entry.this_update);
+      answer.valid_until = std::min(answer.valid_until, *entry.next_update);
       KMS_RETURN_IF_ERROR(
           CheckSignature(responses[i], issuer, time, schemes, answer));
       if (entry.status != OcspStatus::kGood) {
@@ -307,12 +316,15 @@ absl::StatusOr<std::optional<OcspAnswer>> FindOcspAnswer(
                           ? "ocsp: a certificate unknown to its issuer"
                           : "ocsp: a certificate is revoked or on hold");
       }
-      if (!found.has_value() || answer.valid_until > found->valid_until) {
-        found = answer;
+      if (!answer.response.has_value() ||
+          *entry.next_update > answer.next_update) {
+        answer.response = i;
+        answer.this_update = entry.this_update;
+        answer.next_update = *entry.next_update;
       }
     }
   }
-  return found;
+  return answer;
 }
 
 }  // namespace kms::x509

@@ -78,22 +78,27 @@ class OcspResponse {
   std::shared_ptr<const Fields> fields_;
 };
 
-// That a certificate is good, says `response` (an index into those given).
+// What responses say of one certificate.
 struct OcspAnswer {
-  size_t response = 0;
-  absl::Time valid_from;  // Both included.
-  absl::Time valid_until;
+  // The index of one by which it is good, and from when to when that one is in
+  // force; nothing if none says so.
+  std::optional<size_t> response;
+  absl::Time this_update, next_update;
+  // From when to when the answer is this one, both included: what is not in
+  // force now was or will be.
+  absl::Time valid_from = absl::InfinitePast();
+  absl::Time valid_until = absl::InfiniteFuture();
 };
 
 // What `responses` say at `time` of `subject`, which `issuer` issued (as a
-// verified chain has shown). Nothing if none is about it, or those that are
-// are not in force: an old answer is no answer. `schemes`: accepted on the
-// response and its delegate.
+// verified chain has shown). One that is not about it or not in force counts
+// for nothing: an old answer is no answer. `schemes`: accepted on the response
+// and its delegate.
 //   CERTIFICATE_REVOKED  an answer in force is that it is revoked, on hold, or
 //                        unknown to its issuer
 //   CRL_INVALID          an answer has no next update, or is not signed by the
 //                        issuer or its delegate for OCSP in force at `time`
-absl::StatusOr<std::optional<OcspAnswer>> FindOcspAnswer(
+absl::StatusOr<OcspAnswer> FindOcspAnswer(
     const Certificate& subject, const Certificate& issuer,
     absl::Span<const OcspResponse> responses, absl::Time time,
     absl::Span<const SignatureScheme> schemes);
