@@ -165,8 +165,9 @@ TEST(RealEvidenceTest, EachCaseGivesItsVerdictAndValues) {
   for (const json& item : manifest["cases"]) {
     const std::string id = item["id"];
     if (item["tee"] != "tdx" && item["tee"] != "sgx") continue;
+    if (id == "tdx/collateral-extra-fmspc") continue;  // Without a quote.
     const auto expect_text = ReadShared("evidence/" + id + "/expect.json");
-    if (!expect_text.has_value()) continue;  // Collateral only.
+    ASSERT_TRUE(expect_text.has_value());
     SCOPED_TRACE(id);
     const json expect = json::parse(*expect_text);
     const std::optional<Case> real = LoadCase("evidence/" + id);
@@ -200,18 +201,23 @@ TEST(RealEvidenceTest, EachCaseGivesItsVerdictAndValues) {
 }
 
 // What is accepted is refused with any byte of the signed part, of the quoting
-// enclave's part or of the PCK and its CA changed, and at any other length. The
-// rest of a chain file is unsigned: white space, and the root's certificate.
+// enclave's part or of the PCK and its CA changed, and when cut short. The rest
+// of a chain file is unsigned: white space, and the root's certificate.
 TEST(RealEvidenceTest, EachChangedByteOfAQuoteIsRefused) {
   for (const std::string id :
        {"tdx/v4-phala-uptodate", "tdx/v5-uptodate", "sgx/v3-icelake-sp"}) {
     std::optional<Case> real = LoadCase("evidence/" + id);
     if (!real.has_value()) return;
     SCOPED_TRACE(id);
+    // It holds the PCK CA once more, which would stand in for a changed one.
+    v1::Evidence& evidence = *real->bundle.mutable_evidence(0);
+    for (int i = 0; i < evidence.files_size(); ++i) {
+      if (evidence.files(i).role() != "pck_crl_issuer_chain") continue;
+      evidence.mutable_files()->DeleteSubrange(i, 1);
+    }
     policy::VerifiedCache cache(1 << 20);
     ASSERT_TRUE(Verify(real->bundle, real->verify_at, &cache).ok());
-    std::string& bytes =
-        *real->bundle.mutable_evidence(0)->mutable_files(0)->mutable_content();
+    std::string& bytes = *evidence.mutable_files(0)->mutable_content();
     const std::string quote = bytes;
     const size_t root = quote.rfind("-----BEGIN");
     for (size_t at = 0; at < root; ++at) {

@@ -568,6 +568,19 @@ TEST(DcapTest, HoldsThePckChainToItsRoles) {
             v1::CHAIN_UNTRUSTED);
 }
 
+// A PCK straight under the root, whose list then covers all CAs.
+TEST(DcapTest, RejectsAPckWithoutAPckCa) {
+  x509::CertificateSpec spec = Tdx().PckSpec();
+  spec.issuer = Tdx().root().subject_der();
+  spec.extensions[1] = Tdx().PckCaSpec().extensions[1];
+  UnverifiedQuote quote = *ParseQuote(AsBytes(GoodQuote(Tdx())));
+  quote.pck_chain = x509::ToPem(
+      AsBytes(x509::IssueCertificate(spec, Tdx().root_key())), kPem);
+  v1::Evidence evidence = Tdx().Wrap(SerializeQuote(quote));
+  *FileOf(evidence, "pck_crl") = Tdx().RootCaCrl();
+  EXPECT_EQ(Code(evidence, Tdx()), v1::ENDORSEMENT_MISMATCH);
+}
+
 // The CA and the root issued anew under other names, and their CRLs.
 v1::RefusalCode JudgeCaNames(const std::string& ca_name,
                              const std::string& root_name) {
@@ -947,6 +960,8 @@ TEST(DcapTest, RejectsCollateralForTheOtherKindOfTee) {
             v1::ENDORSEMENT_MISMATCH);
   EXPECT_EQ(JudgeTcbInfo({{"\"TDX\"", "\"SGX\""}}), v1::ENDORSEMENT_MALFORMED);
   EXPECT_EQ(JudgeTcbInfo({{"\"TDX\"", "\"tdx\""}}), v1::ENDORSEMENT_MALFORMED);
+  EXPECT_EQ(JudgeTcbInfo({{"\"SGX\"", "\"sgx\""}}, Sgx()),
+            v1::ENDORSEMENT_MALFORMED);
   for (const std::string version : {"0", "1", "2", "4", "\"3\""}) {
     EXPECT_EQ(JudgeTcbInfo({{"\"version\":3", "\"version\":" + version}}),
               v1::ENDORSEMENT_MALFORMED);
@@ -1098,6 +1113,19 @@ TEST(DcapTest, MergesStatusesAsIntelDoes) {
     EXPECT_EQ(Merged(up, word, up), "ENDORSEMENT_MALFORMED");
     EXPECT_EQ(Merged(up, up, word), "ENDORSEMENT_MALFORMED");
   }
+}
+
+// The SGX side is at a revoked level, the TDX side at a lower one that is not.
+TEST(DcapTest, RejectsARevokedSgxLevelUnderATd) {
+  std::string body = Tdx().TcbInfoBody();
+  body.replace(body.find("\"UpToDate\"", body.find("pcesvn")), 10,
+               "\"Revoked\"");
+  TdxGuest guest;
+  guest.tee_tcb_svn = {4, 0, 6};
+  v1::Evidence evidence = Good(Tdx(), guest);
+  ASSERT_EQ(StatusOfClaims(Verify(evidence, Tdx())), "OutOfDate");
+  *FileOf(evidence, "tcb_info") = Tdx().SignJson("tcbInfo", body);
+  EXPECT_EQ(StatusOfClaims(Verify(evidence, Tdx())), "TCB_REVOKED");
 }
 
 TEST(DcapTest, ShowsEveryPartsStatusAndAdvisories) {
@@ -1529,11 +1557,12 @@ TEST(DcapTest, RejectsTcbInfosThatLackAField) {
               v1::ENDORSEMENT_MALFORMED)
         << field;
   }
-  EXPECT_EQ(JudgeFile(Sgx(), "tcb_info",
-                      TcbInfoWith(Sgx(), {{"\"tcbType\"",
-                                           "\"tdxModuleIdentities\":[],"
-                                           "\"tcbType\""}})),
-            v1::ENDORSEMENT_MALFORMED);
+  // SGX's has no TDX parts.
+  for (const std::string part : {"tdxModule", "tdxModuleIdentities"}) {
+    EXPECT_EQ(JudgeTcbInfo({{"\"tcbType\"", "\"" + part + "\":[],\"tcbType\""}},
+                           Sgx()),
+              v1::ENDORSEMENT_MALFORMED);
+  }
 }
 
 // --- Roles, binding, collateral store, cache ---
@@ -1544,9 +1573,12 @@ TEST(DcapTest, RejectsRolesThatItHasNoUseFor) {
   }
   EXPECT_EQ(JudgeFile(Sgx(), "event_log", "x"), v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(JudgeFile(Tdx(), "event_log", "x"), v1::EVIDENCE_MALFORMED);
-  EXPECT_EQ(JudgeFile(Tdx(), "tcb_info_issuer_chain",
-                      Tdx().SignerChainPem() + std::string(1 << 20, '\n')),
-            v1::REQUEST_TOO_LARGE);
+  v1::Evidence large = Good(Tdx());
+  for (const std::string role :
+       {"tcb_info_issuer_chain", "qe_identity_issuer_chain"}) {
+    *FileOf(large, role) += std::string(800 * 1024, '\n');
+  }
+  EXPECT_EQ(Code(large, Tdx()), v1::REQUEST_TOO_LARGE);
 }
 
 TEST(DcapTest, HoldsTheNonceToTheReportData) {
