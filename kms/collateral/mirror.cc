@@ -1,6 +1,8 @@
 #include "kms/collateral/mirror.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -52,6 +54,7 @@ absl::Time Mirror::NextDue() const {
 void Mirror::PollOnce() {
   const absl::Time now = options_.clock->Now();
   Round round;
+  round_bytes_ = 0;
   if (now >= index_schedule_.due) {
     const std::string path(kMirrorIndexPath);
     absl::StatusOr<std::string> json = Get(path, kMirrorIndexBytesMax, round);
@@ -66,6 +69,15 @@ void Mirror::PollOnce() {
   }
   // What is no longer listed is forgotten: an index cannot make this grow.
   std::map<std::string, Schedule> listed;
+  std::set<std::string> paths = {std::string(kMirrorIndexPath)};
+  for (const MirrorEntry& entry : index_) {
+    paths.insert(entry.files.begin(), entry.files.end());
+  }
+  for (auto kept = kept_.begin(); kept != kept_.end();) {
+    const auto next = std::next(kept);
+    if (paths.count(kept->first) == 0) Forget(kept);
+    kept = next;
+  }
   for (const MirrorEntry& entry : index_) {
     const std::string name = NameOf(entry);
     Schedule& schedule = listed.emplace(name, schedules_[name]).first->second;
@@ -94,7 +106,14 @@ absl::StatusOr<std::string> Mirror::Get(const std::string& path,
                                         size_t bytes_max, Round& round) {
   const auto fetched = round.find(path);
   if (fetched != round.end()) return fetched->second;
-  return round.emplace(path, Fetch(path, bytes_max)).first->second;
+  absl::StatusOr<std::string> file = Fetch(path, bytes_max);
+  // Beyond the bound a file that two entries name is asked for twice.
+  const size_t bytes = path.size() + (file.ok() ? file->size() : 0);
+  if (bytes <= kMirrorKeptBytesMax - round_bytes_) {
+    round_bytes_ += bytes;
+    round.emplace(path, file);
+  }
+  return file;
 }
 
 absl::StatusOr<std::string> Mirror::Fetch(const std::string& path,
@@ -117,16 +136,20 @@ absl::StatusOr<std::string> Mirror::Fetch(const std::string& path,
 
 void Mirror::Keep(const std::string& path, Kept kept) {
   const auto before = kept_.find(path);
-  if (before != kept_.end()) {
-    kept_bytes_ -= before->second.body.size();
-    kept_.erase(before);
-  }
-  if (kept.etag.empty() ||
-      kept.body.size() > kMirrorKeptBytesMax - kept_bytes_) {
-    return;
-  }
-  kept_bytes_ += kept.body.size();
+  if (before != kept_.end()) Forget(before);
+  const size_t bytes = BytesOf(path, kept);
+  if (kept.etag.empty() || bytes > kMirrorKeptBytesMax - kept_bytes_) return;
+  kept_bytes_ += bytes;
   kept_.emplace(path, std::move(kept));
+}
+
+void Mirror::Forget(std::map<std::string, Kept>::iterator kept) {
+  kept_bytes_ -= BytesOf(kept->first, kept->second);
+  kept_.erase(kept);
+}
+
+size_t Mirror::BytesOf(const std::string& path, const Kept& kept) {
+  return path.size() + kept.etag.size() + kept.body.size();
 }
 
 // After a failure min * 2^n, halved at most by jitter; else an interval, a

@@ -86,6 +86,8 @@ class Mirror {
                                   Round& round);
   absl::StatusOr<std::string> Fetch(const std::string& path, size_t bytes_max);
   absl::Status Import(const MirrorEntry& entry, Round& round);
+  void Forget(std::map<std::string, Kept>::iterator kept);
+  static size_t BytesOf(const std::string& path, const Kept& kept);
   void Keep(const std::string& path, Kept kept);
   void Reschedule(const absl::Status& status, Schedule& schedule);
   void Tell(absl::string_view subject, const absl::Status& status);
@@ -103,6 +105,7 @@ class Mirror {
   std::map<std::string, Schedule> schedules_;  // Of entries, by NameOf.
   std::map<std::string, Kept> kept_;           // By path.
   size_t kept_bytes_ = 0;
+  size_t round_bytes_ = 0;  // What the round now holds.
 };
 
 }  // namespace kms::collateral
