@@ -74,8 +74,11 @@ absl::StatusOr<UnverifiedQuote> ParseAttest(BytesView bytes) {
         absl::StrCat(bytes.size(), " bytes, want at most ", kAttestBytesMax));
   }
   ByteReader reader(bytes);
-  if (reader.U32Be() != kMagic) return Malformed("not made inside a TPM");
-  if (reader.U16Be() != kTypeQuote) {
+  const uint32_t magic = reader.U32Be();
+  const uint16_t type = reader.U16Be();
+  if (reader.failed()) return Malformed("too short");
+  if (magic != kMagic) return Malformed("not made inside a TPM");
+  if (type != kTypeQuote) {
     return Unsupported("another kind of attestation than a quote");
   }
   UnverifiedQuote quote;

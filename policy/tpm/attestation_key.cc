@@ -10,6 +10,7 @@
 #include "kms/base/status.h"
 #include "kms/crypto/x509/der.h"
 #include "kms/crypto/x509/pem.h"
+#include "policy/tpm/algorithm.h"
 #include "policy/tpm/limits.h"
 
 namespace kms::tpm {
@@ -54,12 +55,13 @@ absl::StatusOr<AttestationKey> ParseAttestationKey(BytesView file) {
     return FromSpki(AsBytes(blocks->front()));
   }
   if (file[0] == x509::kDerSequence) return FromSpki(file);
-  // The first u16 of a TPMT_PUBLIC is an algorithm, and no key is so short
-  // that its size could be one.
+  // The first u16 is TPM2B_PUBLIC's size or TPMT_PUBLIC's algorithm; no key is
+  // so short that its size could be taken for one.
   ByteReader reader(file);
   const size_t size = reader.U16Be();
-  if (size == reader.remaining()) return FromArea(reader.Bytes(size));
-  return FromArea(file);
+  if (size == kAlgRsa || size == kAlgEcc) return FromArea(file);
+  if (size != reader.remaining()) return Malformed("of another length");
+  return FromArea(reader.Bytes(size));
 }
 
 }  // namespace kms::tpm

@@ -110,7 +110,8 @@ v1::Evidence SnpEvidence(const Parts& parts = {}) {
   parts.change_hcl(hcl);
   v1::Evidence evidence = SnpTpm().Attest(kNonce);
   SetFile(evidence, "evidence", SerializeHclReport(hcl));
-  for (const v1::EvidenceFile& file : Snp().Wrap(report).files()) {
+  const v1::Evidence hardware = Snp().Wrap(report);
+  for (const v1::EvidenceFile& file : hardware.files()) {
     if (file.role() != "evidence") *evidence.add_files() = file;
   }
   return evidence;
@@ -203,7 +204,8 @@ TEST(AzVtpmTest, RejectsAReportFromOutsideTheParavisor) {
 TEST(AzVtpmTest, RejectsTheQuoteOfAnotherVtpm) {
   const SimulatedTpm other = SimulatedTpm::Create(TpmOptions(v1::AZ_SNP_VTPM));
   v1::Evidence evidence = SnpEvidence();
-  for (const v1::EvidenceFile& file : other.Attest(kNonce).files()) {
+  const v1::Evidence others = other.Attest(kNonce);
+  for (const v1::EvidenceFile& file : others.files()) {
     if (file.role() != "ak_public") {
       SetFile(evidence, file.role(), file.content());
     }
@@ -383,7 +385,8 @@ TEST(AzVtpmTest, RejectsOtherLabelsRolesAndAbsentFiles) {
   EXPECT_EQ(Judge(labelled), v1::EVIDENCE_MALFORMED);  // The VCEK's role.
   v1::Evidence bare;
   bare.set_type(v1::AZ_TDX_VTPM);
-  for (const v1::EvidenceFile& file : SnpEvidence().files()) {
+  const v1::Evidence snp = SnpEvidence();
+  for (const v1::EvidenceFile& file : snp.files()) {
     if (file.role() != "vcek" && file.role() != "cert_chain") {
       *bare.add_files() = file;
     }
@@ -422,7 +425,8 @@ TEST(AzVtpmTest, RejectsHardwareThatAnAnchorOfTheVtpmVouchesFor) {
   Parts parts;
   parts.change_hcl = [&](auto& hcl) { hcl.hardware_report = report; };
   v1::Evidence evidence = SnpEvidence(parts);
-  for (const v1::EvidenceFile& file : evil.Wrap(report).files()) {
+  const v1::Evidence evils = evil.Wrap(report);
+  for (const v1::EvidenceFile& file : evils.files()) {
     if (file.role() != "evidence") {
       SetFile(evidence, file.role(), file.content());
     }

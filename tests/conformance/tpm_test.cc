@@ -360,8 +360,9 @@ TEST(TpmTest, RejectsOtherKindsOfKeys) {
   };
   // type 0, name's hash 2, attributes 4, policy 8, symmetric 10, scheme 12,
   // its hash 14; ECC: curve 16, kdf 18; RSA: bits 16, exponent 18.
-  EXPECT_EQ(judge(Tpm(), 0, U16(0x0008)), v1::EVIDENCE_UNSUPPORTED);
-  EXPECT_EQ(judge(Tpm(), 0, U16(0x0025)), v1::EVIDENCE_UNSUPPORTED);
+  for (int type : {0x0008, 0x0025}) {  // Neither a key's nor the file's size.
+    EXPECT_EQ(judge(Tpm(), 0, U16(type)), v1::EVIDENCE_MALFORMED);
+  }
   EXPECT_EQ(judge(Tpm(), 2, U16(kAlgSha1)), v1::EVIDENCE_UNSUPPORTED);
   EXPECT_EQ(judge(Tpm(), 10, U16(0x0006)), v1::EVIDENCE_UNSUPPORTED);
   for (int scheme : {0x001a, 0x001b, 0x001c, 0x0014}) {  // ECDAA, ...
