@@ -92,7 +92,7 @@ class Parser {
       Space();
       Want(':');
       Space();
-      value.members.emplace_back(name, Value(depth + 1));
+      value.members.push_back({name, Value(depth + 1)});
       names.push_back(name);
       Space();
     } while (Take(','));

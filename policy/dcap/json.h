@@ -10,7 +10,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -19,12 +18,14 @@
 
 namespace kms::dcap {
 
+struct JsonMember;
+
 struct JsonValue {
   enum class Kind { kObject, kArray, kString, kUnsigned, kOther };
   Kind kind = Kind::kOther;  // kOther: true, false, null, any other number.
   absl::string_view text;    // The value's exact bytes, quotes included.
   uint64_t number = 0;       // kUnsigned: an integer without sign or exponent.
-  std::vector<std::pair<absl::string_view, JsonValue>> members;
+  std::vector<JsonMember> members;
   std::vector<JsonValue> items;
 
   bool is_object() const { return kind == Kind::kObject; }
@@ -35,6 +36,11 @@ struct JsonValue {
 
   // The text of a string between its quotes; nothing for another kind.
   std::optional<absl::string_view> String() const;
+};
+
+struct JsonMember {
+  absl::string_view name;
+  JsonValue value;
 };
 
 // ENDORSEMENT_MALFORMED if `bytes` is not one such value, too large, or nested
