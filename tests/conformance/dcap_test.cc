@@ -1686,6 +1686,7 @@ TEST(DcapTest, ADecoyCaDoesNotHideTheStoredListOfTheRoot) {
       {Item("crl", "root", x509::IssueCrl(revoked, Tdx().root_key()))});
   x509::CertificateSpec decoy = Tdx().PckCaSpec();
   decoy.issuer = x509::MakeName({{"2.5.4.3", "nobody"}});
+  decoy.spki = OtherTdx().pck_ca_key().Spki();
   UnverifiedQuote quote = *ParseQuote(AsBytes(GoodQuote(Tdx())));
   quote.pck_chain.clear();
   for (const std::string& der :
