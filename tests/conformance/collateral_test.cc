@@ -165,9 +165,10 @@ TEST(CrlTest, RefusesAnIssuerThatLeadsToNoAnchor) {
 }
 
 TEST(CrlTest, RefusesAnIssuerThatMayNotSignLists) {
-  // The ASK signs certificates only.
+  // A signing key of reports is no CA.
   x509::CrlSpec spec = ArkCrlSpec();
   spec.issuer = Snp().leaf().subject_der();
+  spec.scheme = x509::SignatureScheme::kEcdsaSha384;
   const std::string crl = x509::IssueCrl(spec, Snp().leaf_key());
   EXPECT_EQ(Refusal(CollateralKind::kCrl, {crl, Snp().leaf().der()}),
             v1::ENDORSEMENT_MISSING);
@@ -270,7 +271,9 @@ Files TcbInfoFiles() {
 }
 
 TEST(TcbInfoTest, GivesTheInfoAndItsChainUnderOneSubject) {
-  const Result items = Verify(CollateralKind::kTcbInfo, TcbInfoFiles());
+  // Made once: every signing gives another signature.
+  const auto files = TcbInfoFiles();
+  const Result items = Verify(CollateralKind::kTcbInfo, files);
   ASSERT_TRUE(items.ok()) << items.status();
   ASSERT_EQ(items->size(), 2u);
   const CollateralFacts* info = Find(items, "tcb_info");
@@ -281,7 +284,7 @@ TEST(TcbInfoTest, GivesTheInfoAndItsChainUnderOneSubject) {
   EXPECT_EQ(info->item.subject,
             absl::StrCat("tdx/", Hex(std::string(fmspc.begin(), fmspc.end()))));
   EXPECT_EQ(chain->item.subject, info->item.subject);
-  EXPECT_EQ(info->item.content, TcbInfoFiles()[0]);
+  EXPECT_EQ(info->item.content, files[0]);
   EXPECT_FALSE(info->number.empty());
   EXPECT_GE(info->issued, kFrom);
   EXPECT_LE(info->next_update, kUntil);
