@@ -1,0 +1,182 @@
+// A replica before its threads: a cluster's first entry, catching up, and the
+// next incarnation.
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "kms/base/bytes.h"
+#include "kms/base/refusal.h"
+#include "kms/base/status.h"
+#include "kms/crypto/digest.h"
+#include "storage/replica/replica_impl.h"
+#include "storage/state/batch_codec.h"
+#include "storage/state/limits.h"
+
+namespace kms::storage {
+
+using ::storage::v1::Batch;
+
+absl::Status Replica::Impl::CatchUp(absl::Time deadline) {
+  for (;;) {
+    const absl::StatusOr<LogPosition> tail = options_.log->Tail();
+    if (tail.ok()) {
+      if (tail->index == 0 && machine_->applied().index == 0) {
+        return Refuse(v1::NOT_INITIALIZED, "log: empty; run init first");
+      }
+      std::optional<BatchResult> last;
+      return ApplyThrough(*tail, deadline, last);
+    }
+    if (!absl::IsUnavailable(tail.status()) || absl::Now() >= deadline) {
+      return tail.status();
+    }
+    absl::SleepFor(options_.retry_delay);
+  }
+}
+
+// Applies what the log holds up to `position` and perhaps beyond; `last` is
+// the result of the entry at `position`, if it was applied here. At least one
+// Read is made, so that a log that ends before the state is noticed.
+absl::Status Replica::Impl::ApplyThrough(LogPosition position,
+                                         absl::Time deadline,
+                                         std::optional<BatchResult>& last) {
+  do {
+    auto entries = options_.log->Read(machine_->applied(), kReadBytesMax,
+                                      absl::ZeroDuration());
+    if (!entries.ok() && !absl::IsUnavailable(entries.status())) {
+      return entries.status();
+    }
+    if (!entries.ok() || (entries->empty() && machine_->applied() < position)) {
+      if (absl::Now() >= deadline) {
+        return NotOrdered("the log could not be read in time");
+      }
+      absl::SleepFor(options_.retry_delay);
+      continue;
+    }
+    for (const LogEntry& entry : *entries) {
+      KMS_ASSIGN_OR_RETURN(BatchResult result, machine_->Apply(entry));
+      absl::MutexLock lock(&mutex_);
+      keeper_.Applied(entry.position, entry.batch.size(), options_.boot_time());
+      if (entry.position == position) last = std::move(result);
+    }
+  } while (machine_->applied() < position);
+  return absl::OkStatus();
+}
+
+absl::Status Replica::Impl::CheckRegistration() {
+  const auto view = machine_->View();
+  if (view->header().cluster_id() != options_.cluster_id) {
+    return absl::FailedPreconditionError(
+        "replica: state and log are of another cluster");
+  }
+  KMS_ASSIGN_OR_RETURN(const auto record,
+                       view->GetInstance(ToBytes(options_.instance)));
+  if (record.public_key() != options_.signing_key->public_key() ||
+      record.removed() || record.fenced()) {
+    return absl::FailedPreconditionError(
+        "replica: this instance is registered with another key, removed or "
+        "fenced");
+  }
+  return absl::OkStatus();
+}
+
+// The first batch of an incarnation closes all earlier ones: whatever a dead
+// process of this instance still has on its way is a no-op from then on. If
+// such a batch comes first and has taken the number, the next one is tried.
+absl::Status Replica::Impl::OpenIncarnation(absl::Time deadline) {
+  for (;;) {
+    KMS_RETURN_IF_ERROR(CheckRegistration());
+    KMS_ASSIGN_OR_RETURN(const auto record, machine_->View()->GetInstance(
+                                                ToBytes(options_.instance)));
+    incarnation_ = std::max(incarnation_, record.incarnation()) + 1;
+    Batch batch = NewBatch();
+    batch.set_sequence(1);
+    KMS_ASSIGN_OR_RETURN(
+        const std::string sealed,
+        SealBatch(*options_.envelope, *options_.signing_key, batch));
+    auto position = options_.log->Append(IdOf(1), AsBytes(sealed));
+    while (absl::IsUnavailable(position.status()) && absl::Now() < deadline) {
+      absl::SleepFor(options_.retry_delay);
+      position = options_.log->Append(IdOf(1), AsBytes(sealed));
+    }
+    KMS_RETURN_IF_ERROR(position.status());
+    std::optional<BatchResult> result;
+    KMS_RETURN_IF_ERROR(ApplyThrough(*position, deadline, result));
+    if (result.has_value() && result->verdict == BatchVerdict::kApplied &&
+        result->sealed_digest == crypto::Sha256(AsBytes(sealed))) {
+      absl::MutexLock lock(&mutex_);
+      sequence_ = 1;
+      return absl::OkStatus();
+    }
+    if (absl::Now() >= deadline) {
+      return NotOrdered("no incarnation could be opened in time");
+    }
+  }
+}
+
+absl::Status Replica::Bootstrap(const BootstrapOptions& options,
+                                absl::Time deadline) {
+  KMS_ASSIGN_OR_RETURN(const LogPosition tail, options.log->Tail());
+  if (tail.index != 0) {
+    return Refuse(v1::ALREADY_INITIALIZED, "log: not empty");
+  }
+  const int64_t now_us = absl::ToUnixMicros(options.clock->Now());
+  ::storage::v1::Command command;
+  command.set_salt(options.salt);
+  command.set_principal(options.principal);
+  command.set_proposed_at_us(now_us);
+  auto& genesis = *command.mutable_genesis();
+  genesis.set_cluster_id(options.cluster_id);
+  genesis.set_epoch(tail.epoch);
+  genesis.set_reason(options.reason);
+  genesis.set_feature_level(kFeatureLevelMax);
+  genesis.set_approval_threshold(options.approval_threshold);
+  genesis.set_epoch_started_us(now_us);
+  for (const auto& approver : options.approvers) {
+    *genesis.add_approvers() = approver;
+  }
+  auto& first = *genesis.mutable_first_instance();
+  first.set_instance_id(ToBytes(options.instance));
+  first.set_public_key(options.signing_key->public_key());
+  first.set_feature_level_min(kFeatureLevelMin);
+  first.set_feature_level_max(kFeatureLevelMax);
+
+  Batch batch;
+  batch.set_instance_id(ToBytes(options.instance));
+  batch.set_incarnation(1);
+  batch.set_sequence(1);
+  batch.set_clock_us(now_us);
+  batch.set_feature_level(kFeatureLevelMax);
+  batch.add_commands()->set_command(command.SerializeAsString());
+  KMS_ASSIGN_OR_RETURN(
+      const std::string sealed,
+      SealBatch(*options.envelope, *options.signing_key, batch));
+  const BatchId id = {options.instance, 1, 1};
+  auto position = options.log->Append(id, AsBytes(sealed));
+  while (absl::IsUnavailable(position.status()) && absl::Now() < deadline) {
+    absl::SleepFor(options.retry_delay);
+    position = options.log->Append(id, AsBytes(sealed));
+  }
+  KMS_RETURN_IF_ERROR(position.status());
+  if (position->index != 1) {
+    return Refuse(v1::ALREADY_INITIALIZED,
+                  "log: another instance started the cluster; join it");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Replica>> Replica::Open(
+    const ReplicaOptions& options, absl::Time deadline) {
+  KMS_ASSIGN_OR_RETURN(std::unique_ptr<StateMachine> machine,
+                       StateMachine::Open(*options.state, *options.envelope));
+  auto impl = std::make_unique<Impl>(options, std::move(machine));
+  KMS_RETURN_IF_ERROR(impl->CatchUp(deadline));
+  KMS_RETURN_IF_ERROR(impl->OpenIncarnation(deadline));
+  impl->StartThreads();
+  return std::unique_ptr<Replica>(new Replica(std::move(impl)));
+}
+
+}  // namespace kms::storage
