@@ -214,11 +214,19 @@ class Values {
       Texts(out, 1, 16)(node, key);
       for (const YAML::Node& item : node) {
         if (item.IsScalar() && !IsAddress(item.Scalar())) {
-          faults_.Add(item.Mark(), key,
-                      "want host:port, with an IPv6 host in brackets and a "
-                      "port of 0 to 65535");
+          faults_.Add(item.Mark(), key, kWantAddress);
         }
       }
+    };
+  }
+
+  Mapping::ReadFn Address(std::string& out) {
+    return [this, &out](const YAML::Node& node, const std::string& key) {
+      if (!node.IsScalar() || !IsAddress(node.Scalar())) {
+        faults_.Add(node.Mark(), key, kWantAddress);
+        return;
+      }
+      out = node.Scalar();
     };
   }
 
@@ -333,6 +341,9 @@ class Values {
   }
 
  private:
+  static constexpr char kWantAddress[] =
+      "want host:port, with an IPv6 host in brackets and a port of 0 to 65535";
+
   static bool IsAddress(absl::string_view text) {
     const size_t colon = text.rfind(':');
     if (colon == absl::string_view::npos || colon == 0) return false;
@@ -447,6 +458,10 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
                                              {"error", LogLevel::kError}}))
                  .Key("file", Need::kOptional,
                       values.AbsolutePath(config.log_file));
+           }))
+      .Key("metrics", Need::kOptional, nested([&](Mapping& metrics) {
+             metrics.Key("listen", Need::kRequired,
+                         values.Address(config.metrics_listen));
            }))
       .Key("drain_timeout", Need::kOptional,
            values.Duration(config.drain_timeout, absl::Seconds(1),

@@ -80,7 +80,8 @@ struct Config {
   absl::Duration scrub_interval = absl::Hours(24);
   absl::Duration challenge_ttl = absl::Minutes(5);
   LogLevel log_level = LogLevel::kInfo;
-  std::string log_file;  // Empty: standard error.
+  std::string log_file;        // Empty: standard error.
+  std::string metrics_listen;  // "host:port"; empty: no metrics.
   absl::Duration drain_timeout = absl::Seconds(20);
   OnFatal on_fatal = OnFatal::kAnswerStatus;
 };

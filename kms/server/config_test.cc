@@ -159,11 +159,22 @@ TEST(ConfigTest, RefusesNumbersOutOfRange) {
         "limits: {releases_per_second: inf}",
         "limits: {request_bytes: 4194305}", "challenge_ttl: 31m",
         "challenge_ttl: inf", "drain_timeout: 0s", "evidence_retention: -1s",
-        "scrub_interval: 1s", "on_fatal: ignore", "log: {level: loud}"}) {
+        "metrics: {listen: 9464}", "scrub_interval: 1s", "on_fatal: ignore",
+        "log: {level: loud}"}) {
     EXPECT_THAT(FaultsOf(absl::StrCat(kSmallest, line, "\n")),
                 HasSubstr("f.yaml:9:"))
         << line;
   }
+}
+
+TEST(ConfigTest, ThereAreNoMetricsUnlessAnAddressIsGiven) {
+  const auto none = ParseConfig(kSmallest, "f");
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_EQ(none->metrics_listen, "");
+  const auto config = ParseConfig(
+      absl::StrCat(kSmallest, "metrics: {listen: \"[::1]:9464\"}\n"), "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->metrics_listen, "[::1]:9464");
 }
 
 TEST(ConfigTest, ReadsHowOldCollateralMayBe) {

@@ -20,6 +20,9 @@
 #include "kms/collateral/collateral_handlers.h"
 #include "kms/instance/instance.h"
 #include "kms/lifecycle/key_handlers.h"
+#include "kms/metrics/call_metrics.h"
+#include "kms/metrics/endpoint.h"
+#include "kms/metrics/instance_metrics.h"
 #include "kms/release/release_handler.h"
 #include "kms/seal/seal_handlers.h"
 #include "kms/seal/unsealer.h"
@@ -172,8 +175,14 @@ class Server::Impl {
     KMS_ASSIGN_OR_RETURN(std::unique_ptr<seal::Unsealer> unsealer,
                          seal::Unsealer::Open(UnsealerOptionsOf(
                              config, clock, *holder, told, evidence_lost)));
-    std::unique_ptr<Impl> impl(
-        new Impl(config, clock, log, std::move(holder), std::move(unsealer)));
+    std::unique_ptr<metrics::Endpoint> metrics;
+    if (!config.metrics_listen.empty()) {
+      KMS_ASSIGN_OR_RETURN(metrics,
+                           metrics::Endpoint::Open(config.metrics_listen));
+    }
+    std::unique_ptr<Impl> impl(new Impl(config, clock, log, std::move(holder),
+                                        std::move(unsealer),
+                                        std::move(metrics)));
     KMS_RETURN_IF_ERROR(impl->Listen());
     return impl;
   }
@@ -193,6 +202,7 @@ class Server::Impl {
     }
     heartbeat_.Stop();
     if (fetch_ != nullptr) fetch_->Stop();
+    if (metrics_ != nullptr) metrics_->Close();
     unsealer_.reset();
     log_.Write(LogLevel::kInfo, "stopped", {});
   }
@@ -200,17 +210,23 @@ class Server::Impl {
  private:
   Impl(const Config& config, const Clock& clock, const EventLog& log,
        std::unique_ptr<InstanceHolder> holder,
-       std::unique_ptr<seal::Unsealer> unsealer)
+       std::unique_ptr<seal::Unsealer> unsealer,
+       std::unique_ptr<metrics::Endpoint> metrics)
       : config_(config),
         clock_(clock),
         log_(log),
         holder_(std::move(holder)),
         unsealer_(std::move(unsealer)),
         admission_(config.limits.requests_in_flight),
+        metrics_(std::move(metrics)),
+        call_metrics_(
+            metrics_ == nullptr
+                ? nullptr
+                : std::make_unique<metrics::CallMetrics>(metrics_->registry())),
         gate_(GateOptions{CallerIdentity(config.administrators),
                           config.limits.request_bytes,
                           config.limits.challenges_per_second, &admission_,
-                          holder_.get(), &log, &clock}),
+                          holder_.get(), &log, &clock, call_metrics_.get()}),
         status_(*unsealer_, *holder_, Warnings(config)),
         release_(*holder_, clock, checkpoints_, ReleaseOptionsOf(config)),
         keys_(*holder_),
@@ -268,6 +284,14 @@ class Server::Impl {
     heartbeat_.Start(
         [health](bool serving) { health->SetServingStatus(serving); });
     if (fetch_ != nullptr) fetch_->Start();
+    if (metrics_ != nullptr) {
+      metrics_->Show(
+          std::make_shared<metrics::InstanceMetrics>(metrics::InstanceSources{
+              [this] { return status_.GetStatus(); },
+              [this] { return admission_.in_flight(); }, holder_.get()}));
+      log_.Write(LogLevel::kInfo, "metrics",
+                 {{"port", absl::StrCat(metrics_->port())}});
+    }
     log_.Write(LogLevel::kInfo, "serving",
                {{"version", kVersion},
                 {"port", absl::StrCat(ports_[0])},
@@ -298,6 +322,8 @@ class Server::Impl {
   const std::unique_ptr<InstanceHolder> holder_;
   std::unique_ptr<seal::Unsealer> unsealer_;
   Admission admission_;
+  std::unique_ptr<metrics::Endpoint> metrics_;  // Null: none; as is the next.
+  std::unique_ptr<metrics::CallMetrics> call_metrics_;
   Gate gate_;
 
   StatusHandler status_;
