@@ -318,7 +318,14 @@ TEST_F(ProgramTest, RefusesAtCompileTimeWithPosition) {
       {"claims.",
        "line 1, column 8: unexpected end of expression, want a "
        "field name"},
-      {"Claims{}", "line 1, column 7: message construction is not supported"},
+      {"Clams{}", "line 1, column 1: unknown message type 'Clams'"},
+      {"CpuClaims{debg: true}",
+       "line 1, column 11: kms.v1.CpuClaims has no field 'debg'; did you mean "
+       "'debug'?"},
+      {"CpuClaims{debug: 1}",
+       "line 1, column 18: field 'debug' is bool, not int"},
+      {"CpuClaims{debug: true, debug: true}",
+       "line 1, column 24: field 'debug' is repeated"},
       {"has(claims)",
        "line 1, column 1: has() takes one field, as in "
        "has(claims.cpu)"},
@@ -627,9 +634,37 @@ TEST_F(FieldKindsTest, MapsAreReadByKey) {
   EXPECT_EQ(Run("m.counts.c"), "no such key in the map");
 }
 
-TEST_F(FieldKindsTest, WellKnownTypesWithoutASupportedMeaningAreRefused) {
-  EXPECT_EQ(Run("m.boxed == null"),
-            "fields of type google.protobuf.BoolValue are not supported");
+TEST_F(FieldKindsTest, WrappersReadAsScalarsOrNull) {
+  Fill("");
+  EXPECT_EQ(Run("m.boxed == null"), "true");
+  EXPECT_EQ(Run("m.boxed == null", /*strict=*/true), "field is not set");
+  EXPECT_EQ(Run("!has(m.boxed) && m.?boxed == optional.none()", true), "true");
+  Fill("boxed { value: true }");
+  EXPECT_EQ(Run("m.boxed && m.boxed == true && m.boxed != null"), "true");
+  EXPECT_EQ(Run("type(m.boxed) == bool"), "true");
+}
+
+TEST_F(FieldKindsTest, MapsAreReadInTheOrderOfTheirKeys) {
+  Fill(
+      "counts { key: 'z' value: 1 } counts { key: 'a' value: 2 }"
+      "counts { key: 'm' value: 3 }");
+  EXPECT_EQ(Run("m.counts.map(k, k)"), "[a, m, z]");
+  EXPECT_EQ(Run("m.counts"), "{a: 2, m: 3, z: 1}");
+}
+
+TEST_F(FieldKindsTest, MessagesAreBuiltAndCompared) {
+  Fill(
+      "at { seconds: 5 } boxed { value: false }"
+      "counts { key: 'a' value: 2 } counts { key: 'b' value: 3 }");
+  EXPECT_EQ(Run("m == t.M{at: timestamp(5), boxed: false, "
+                "counts: {'b': 3, 'a': 2}}"),
+            "true");
+  EXPECT_EQ(Run("m == t.M{at: timestamp(5), boxed: false, counts: {'a': 2}}"),
+            "false");
+  EXPECT_EQ(Run("m == t.M{at: timestamp(5), ?boxed: optional.none(), "
+                "counts: m.counts}"),
+            "false");
+  EXPECT_EQ(Run("t.M{at: null} == t.M{}"), "true");
 }
 
 TEST_F(ProgramTest, ThreadsShareAProgram) {
