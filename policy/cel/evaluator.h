@@ -81,6 +81,7 @@ class Evaluator {
   bool Select(ExprId id, Value* out);
   bool SelectFrom(ExprId id, const Value& operand, Value* out);
   bool OptionalSelect(ExprId id, Value* out);
+  bool SelectOptional(ExprId id, Value operand, Value* out);
   bool Has(ExprId id, Value* out);
   bool HasIn(ExprId id, const Value& operand, bool* out);
   const google::protobuf::FieldDescriptor* FieldOf(ExprId id,

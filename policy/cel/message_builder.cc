@@ -3,14 +3,13 @@
 #include <limits>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "google/protobuf/duration.pb.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "google/protobuf/util/json_util.h"
 #include "google/protobuf/wrappers.pb.h"
 #include "policy/cel/conversions.h"
 #include "policy/cel/message_reader.h"
@@ -234,27 +233,19 @@ Error FillListValue(Context& context, const Value& list, Message* message) {
                  message);
 }
 
-// The JSON form of a message: a FieldMask is its paths, an Empty an object
-// without members; others would need their fields' JSON names, and have none
-// here.
+// Protobuf's own JSON of a message, as a Value.
 Error FillJsonOfMessage(Context& context, const Value& value,
                         Message* message) {
-  const Message& from = value.message();
-  const Descriptor* type = from.GetDescriptor();
-  if (type->full_name() == "google.protobuf.Empty") {
-    return FillJson(context, Value::Map({}), message);
+  // Names of fields are written out, and numbers in decimal.
+  if (!context.Charge(64 + 8 * value.message().ByteSizeLong())) {
+    return kCostExceeded;
   }
-  if (type->well_known_type() != Descriptor::WELLKNOWNTYPE_FIELDMASK) {
+  std::string json;
+  if (!pb::util::MessageToJsonString(value.message(), &json).ok()) {
     return kNotJson;
   }
-  const FieldDescriptor* paths = type->FindFieldByNumber(1);
-  std::vector<std::string> parts;
-  for (int i = 0; i < from.GetReflection()->FieldSize(from, paths); ++i) {
-    parts.push_back(from.GetReflection()->GetRepeatedString(from, paths, i));
-  }
-  return FillJson(context,
-                  context.MakeText(Kind::kString, absl::StrJoin(parts, ",")),
-                  message);
+  if (!context.Charge(json.size())) return kCostExceeded;
+  return pb::util::JsonStringToMessage(json, message).ok() ? nullptr : kNotJson;
 }
 
 // google.protobuf.Value: null = 1, number = 2, string = 3, bool = 4,

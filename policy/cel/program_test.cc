@@ -558,6 +558,45 @@ TEST_F(ProgramTest, ErrorsNeverNameValues) {
   }
 }
 
+TEST_F(ProgramTest, UnknownsOutweighErrorsInLogicAndYieldToThemInCalls) {
+  Environment environment;
+  environment.AddVariable("x", Type());
+  const auto run = [&](absl::string_view source) -> std::string {
+    Issue issue;
+    const auto program = Program::Compile(source, environment, Type(), issue);
+    if (!program.has_value()) return issue.text();
+    google::protobuf::Arena arena;
+    const Value variables[] = {Value::OfError(kUnknownValue)};
+    const Outcome outcome = program->Evaluate(variables, {}, arena);
+    return outcome.error != nullptr ? outcome.error : Render(outcome.value);
+  };
+  EXPECT_EQ(run("x || true"), "true");
+  EXPECT_EQ(run("1 / 0 == 1 || x"), "value is unknown");
+  EXPECT_EQ(run("x && 1 / 0 == 1"), "value is unknown");
+  EXPECT_EQ(run("x + 1"), "value is unknown");
+  EXPECT_EQ(run("x + 1 / 0"), "division by zero");
+  EXPECT_EQ(run("x.y"), "value is unknown");
+}
+
+TEST_F(ProgramTest, BlocksComputeWhatIsReadWhereItIsFirstRead) {
+  Environment environment;
+  environment.parse_options().block_macros = true;
+  const auto run = [&](absl::string_view source) -> std::string {
+    Issue issue;
+    const auto program = Program::Compile(source, environment, Type(), issue);
+    if (!program.has_value()) return issue.text();
+    google::protobuf::Arena arena;
+    const Outcome outcome = program->Evaluate({}, {}, arena);
+    return outcome.error != nullptr ? outcome.error : Render(outcome.value);
+  };
+  EXPECT_EQ(run("cel.block([1 / 0], true)"), "true");
+  EXPECT_EQ(run("cel.block([1 / 0], cel.index(0))"), "division by zero");
+  // The block's own macros do not disturb those that read it.
+  EXPECT_EQ(run("cel.block([[1, 2].map(x, x + 1)], "
+                "[5, 6].map(y, y + cel.index(0)[0] + y))"),
+            "[12, 14]");
+}
+
 // Kinds of fields that no message of ours has yet.
 class FieldKindsTest : public ::testing::Test {
  protected:

@@ -32,42 +32,18 @@ const FieldDescriptor* Evaluator::FieldOf(ExprId id,
 bool Evaluator::Select(ExprId id, Value* out) {
   Value operand;
   if (!Eval(code_.ast[id].args[0], &operand)) return false;
-  // Of an optional: the field if it is there, as `.?` would give it.
-  if (operand.Is(Kind::kOptional)) {
-    if (operand.size() == 0) {
-      *out = operand;
-      return true;
-    }
-    const Value inside = operand.items()[0];
-    bool has = false;
-    if (!HasIn(id, inside, &has)) return false;
-    *out = Value::Optional({});
-    if (!has) return true;
-    Value field;
-    if (!SelectFrom(id, inside, &field)) return false;
-    *out = context_.MakeOptional(field);
-    return true;
-  }
-  return SelectFrom(id, operand, out);
-}
-
-bool Evaluator::SelectFrom(ExprId id, const Value& operand, Value* out) {
-  const Expr& expr = code_.ast[id];
-  if (operand.Is(Kind::kMap)) {
-    return Check(id, Lookup(context_, operand, Value::String(expr.name), out));
-  }
-  if (!operand.Is(Kind::kMessage)) return Fail(id, kNoSuchField);
-  const FieldDescriptor* field = FieldOf(id, operand);
-  if (field == nullptr) return Fail(id, kNoSuchField);
-  if (strict_ && field->has_presence() && !HasField(operand.message(), field)) {
-    return Fail(id, kNotSet);
-  }
-  return Check(id, ReadField(context_, operand.message(), field, out));
+  return operand.Is(Kind::kOptional) ? SelectOptional(id, operand, out)
+                                     : SelectFrom(id, operand, out);
 }
 
 bool Evaluator::OptionalSelect(ExprId id, Value* out) {
   Value operand;
-  if (!Eval(code_.ast[id].args[0], &operand)) return false;
+  return Eval(code_.ast[id].args[0], &operand) &&
+         SelectOptional(id, operand, out);
+}
+
+// The field if `operand`, or what is inside it, has it.
+bool Evaluator::SelectOptional(ExprId id, Value operand, Value* out) {
   if (operand.Is(Kind::kOptional)) {
     if (operand.size() == 0) {
       *out = operand;
@@ -84,6 +60,20 @@ bool Evaluator::OptionalSelect(ExprId id, Value* out) {
   if (!SelectFrom(id, operand, &field)) return false;
   *out = context_.MakeOptional(field);
   return true;
+}
+
+bool Evaluator::SelectFrom(ExprId id, const Value& operand, Value* out) {
+  const Expr& expr = code_.ast[id];
+  if (operand.Is(Kind::kMap)) {
+    return Check(id, Lookup(context_, operand, Value::String(expr.name), out));
+  }
+  if (!operand.Is(Kind::kMessage)) return Fail(id, kNoSuchField);
+  const FieldDescriptor* field = FieldOf(id, operand);
+  if (field == nullptr) return Fail(id, kNoSuchField);
+  if (strict_ && field->has_presence() && !HasField(operand.message(), field)) {
+    return Fail(id, kNotSet);
+  }
+  return Check(id, ReadField(context_, operand.message(), field, out));
 }
 
 bool Evaluator::Has(ExprId id, Value* out) {
