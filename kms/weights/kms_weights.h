@@ -3,12 +3,13 @@
  *
  * Every byte that a read gives was authenticated first; a read that fails
  * gives zeros. No function throws, prints, or ends the process for what a
- * file says. Key bytes are copied to locked memory (RLIMIT_MEMLOCK: 64 KiB
- * are plenty) and wiped by kms_weights_close; the caller wipes his own.
+ * file says. Key bytes are copied to locked memory (RLIMIT_MEMLOCK: 2 MiB are
+ * plenty) and wiped by kms_weights_close; the caller wipes his own.
  *
  * Thread-safety: one kms_weights may be read by any number of threads at
  * once, each into memory of its own; that is how to use many cores. Nothing
- * may run on it while, or after, it is closed.
+ * may run on it while, or after, it is closed. Keys do not cross a fork: a
+ * forked child opens the file anew, or its reads fail as NOT_AUTHENTIC.
  *
  * Not here: asking a service for the key (kms-agent does), and writing
  * (kmsctl weights encrypt does).
