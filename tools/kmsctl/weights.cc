@@ -265,6 +265,15 @@ CLI::Option* AddKeyOptions(CLI::App& command, Options& options) {
   return key_file;
 }
 
+void AddExpectations(CLI::App& command, Options& options) {
+  command
+      .add_option("--version", options.version,
+                  "the version that it has to name; any unless given")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--artifact", options.artifact,
+                     "the artifact digest that it has to have, hex");
+}
+
 void AddOutput(CLI::App& command, Options& options) {
   command.add_option("--out", options.output, "the file to make")->required();
   command.add_flag("--force", options.force, "replace it if it exists");
@@ -287,6 +296,7 @@ void AddWeightsCommands(CLI::App& app, Context& context) {
     command->add_option("--name", options->name, "of the key, for the header")
         ->required();
     command->add_option("--version", options->version, "of the key, from 1")
+        ->check(CLI::PositiveNumber)
         ->required();
     AddOutput(*command, *options);
   }
@@ -297,10 +307,7 @@ void AddWeightsCommands(CLI::App& app, Context& context) {
     AddKeyOptions(*command, *options)->required();
     command->add_option("--name", options->name, "the key that it has to name")
         ->required();
-    command->add_option("--version", options->version,
-                        "the version that it has to name; any unless given");
-    command->add_option("--artifact", options->artifact,
-                        "the artifact digest that it has to have, hex");
+    AddExpectations(*command, *options);
     AddOutput(*command, *options);
   }
   {
@@ -311,10 +318,7 @@ void AddWeightsCommands(CLI::App& app, Context& context) {
         "the encrypted file", Verify);
     AddKeyOptions(*command, *options);
     command->add_option("--name", options->name, "the key that it has to name");
-    command->add_option("--version", options->version,
-                        "the version that it has to name; any unless given");
-    command->add_option("--artifact", options->artifact,
-                        "the artifact digest that it has to have, hex");
+    AddExpectations(*command, *options);
   }
   adder.Add("inspect", "Print what a file says of itself", "the encrypted file",
             Inspect);

@@ -80,6 +80,7 @@ want 2 'vouch for itself' verify weights.kms
 want 2 'want --name too' verify weights.kms --key-file key
 want 2 'want 64 hex digits' verify weights.kms --artifact 00
 want 2 'open descriptor' decrypt weights.kms --out none.bin --key-file fd:77 --name llama
+want 2 'version' decrypt weights.kms --out none.bin --key-file key --name llama --version 0
 want 1 'NOT_FOUND' inspect nowhere.kms
 gone none.bin
 
