@@ -12,6 +12,7 @@
 #include "tools/kmsctl/key.h"
 #include "tools/kmsctl/policy.h"
 #include "tools/kmsctl/seal.h"
+#include "tools/kmsctl/weights.h"
 
 namespace kms::kmsctl {
 
@@ -32,6 +33,7 @@ std::unique_ptr<CLI::App> MakeApp(Context& context) {
   AddHardwareCommands(*app, context);
   AddAuditCommands(*app, context);
   AddEvidenceCommands(*app, context.exit_code());
+  AddWeightsCommands(*app, context);
   AddCompletionCommand(*app, context);
   return app;
 }
