@@ -274,8 +274,9 @@ TEST(AzVtpmTest, RejectsAnAttestationKeyThatIsWeak) {
 // G2.
 TEST(AzVtpmTest, RejectsIllFormedRuntimeData) {
   EXPECT_EQ(JudgeReplaced("\"later\":7", "\"later\":{}"), kAccepted);
-  for (const char* replaced : {"\"later\":7.5", "\"secure-boot\":false",
-                               "\"later\":{\"a\":{\"a\":{\"a\":{}}}}"}) {
+  for (const char* replaced :
+       {"\"later\":7x", "\"later\":\"\\u0061\"", "\"secure-boot\":false",
+        "\"later\":{\"a\":{\"a\":{\"a\":{\"a\":{}}}}}"}) {
     EXPECT_EQ(JudgeReplaced("\"later\":7", replaced), v1::EVIDENCE_MALFORMED)
         << replaced;
   }
