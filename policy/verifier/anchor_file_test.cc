@@ -50,6 +50,11 @@ TEST(AnchorFileTest, RejectsWhatIsNotOneKey) {
                                  {"}", "} {}"}}) {
     EXPECT_FALSE(Parse(absl::StrReplaceAll(kJwk, {{from, to}})).ok()) << from;
   }
+  // The same point, cut in another place.
+  EXPECT_FALSE(Parse(R"({"kty":"EC","crv":"P-256",)"
+                     R"("x":"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP",)"
+                     R"("y":"40Li_hp_m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q"})")
+                   .ok());
   const auto key = ParseAnchorFile(AsBytes(kJwk));
   const std::string pem = x509::ToPem(AsBytes(key->key.spki()), "PUBLIC KEY");
   EXPECT_FALSE(Parse(pem + pem).ok());

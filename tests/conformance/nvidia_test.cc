@@ -20,6 +20,7 @@
 #include "policy/nvidia/limits.h"
 #include "policy/nvidia/rim.h"
 #include "policy/verifier/collateral.h"
+#include "policy/verifier/crls.h"
 #include "policy/verifier/evidence_files.h"
 #include "policy/verifier/verified_cache.h"
 #include "policy/verifier/verifier.h"
@@ -168,6 +169,9 @@ TEST(NvidiaTest, AcceptsEachChipAndSaysSimulated) {
     EXPECT_EQ(claims->collateral_size(), gpu->is_switch() ? 1 : 2);
     EXPECT_EQ(have.pdi().empty(), !gpu->is_switch());
     EXPECT_EQ(have.peer_pdis_size(), 1);
+    EXPECT_EQ(have.chip_id(), gpu->path(Hierarchy::kDevice)[0].serial());
+    // The boot ROM's, which no change of firmware changes.
+    EXPECT_EQ(have.device_id(), gpu->path(Hierarchy::kDevice)[1].serial());
   }
 }
 
@@ -975,16 +979,18 @@ TEST(NvidiaTest, HonoursRevocationLists) {
               }),
               v1::CRL_INVALID);
     // Only the store's list of an issuer counts where there is one.
+    const std::string subject =
+        policy::CrlSubject(Hopper().path(hierarchy)[depth + 1]);
     const std::string stored = list(hierarchy, depth, revoking);
     const policy::Collateral store(
-        {{"crl", "x", stored, crypto::Sha256(AsBytes(stored))}});
+        {{"crl", subject, stored, crypto::Sha256(AsBytes(stored))}});
     v1::Evidence evidence = Good();
     SetFile(evidence, "crl", list(hierarchy, depth, good));
     EXPECT_EQ(Judge(evidence, Hopper(), {.collateral = &store}),
               v1::CERTIFICATE_REVOKED);
     const std::string kind = list(hierarchy, depth, good);
     const policy::Collateral kinder(
-        {{"crl", "x", kind, crypto::Sha256(AsBytes(kind))}});
+        {{"crl", subject, kind, crypto::Sha256(AsBytes(kind))}});
     SetFile(evidence, "crl", stored);
     const auto claims = Verify(evidence, Hopper(), {.collateral = &kinder});
     ASSERT_TRUE(claims.ok()) << claims.status();

@@ -18,6 +18,7 @@
 #include "policy/tpm/algorithm.h"
 #include "policy/tpm/attestation_key.h"
 #include "policy/verifier/collateral.h"
+#include "policy/verifier/crls.h"
 #include "policy/verifier/verified_cache.h"
 #include "policy/verifier/verifier.h"
 
@@ -687,10 +688,11 @@ TEST(TpmTest, RejectsCertificatesForOtherKeys) {
               spec.extensions[2].value += "x";
             }),
             v1::ENDORSEMENT_MALFORMED);
+  // A CA of all kinds of keys has to say which this one is.
   EXPECT_EQ(JudgeAkCertificate([](x509::CertificateSpec& spec) {
               spec.extensions.erase(spec.extensions.begin() + 2);
             }),
-            kAccepted);  // Google's others say nothing.
+            v1::ENDORSEMENT_MISMATCH);
   // An endorsement key decrypts.
   EXPECT_EQ(JudgeAkCertificate([](x509::CertificateSpec& spec) {
               spec.extensions[1] = x509::MakeKeyUsage(1u << 2);
@@ -731,17 +733,49 @@ TEST(TpmTest, HonoursCriticalExtensionsOrRefuses) {
 
 // The purpose of a CA above it.
 TEST(TpmTest, RejectsACaForOtherPurposes) {
-  x509::CertificateSpec spec = SimulatedTpm::CaSpec(Options(), Tpm().ca_key());
-  spec.extensions.push_back(Purposes({"1.3.6.1.5.5.7.3.1"}));
-  const auto ca = x509::Certificate::Parse(
-      AsBytes(x509::IssueCertificate(spec, Tpm().ca_key())));
-  ASSERT_TRUE(ca.ok());
-  v1::Evidence evidence = Certified();
-  SetFile(evidence, "ak_cert_chain", ca->der());
-  EXPECT_EQ(RefusalOf(Verify(evidence, {policy::AnchorFromCertificate(
-                                           "ca", v1::TPM, *ca, true)})
-                          .status()),
-            v1::ENDORSEMENT_MISMATCH);
+  const auto judge = [](const char* purpose, bool leaf_says) {
+    x509::CertificateSpec spec =
+        SimulatedTpm::CaSpec(Options(), Tpm().ca_key());
+    spec.extensions.push_back(Purposes({purpose}));
+    const auto ca = x509::Certificate::Parse(
+        AsBytes(x509::IssueCertificate(spec, Tpm().ca_key())));
+    spec = SimulatedTpm::AkSpec(Options(), Tpm().ak());
+    if (!leaf_says) spec.extensions.erase(spec.extensions.begin() + 2);
+    v1::Evidence evidence = Certified();
+    SetFile(evidence, "ak_cert_chain", ca->der());
+    SetFile(evidence, "ak_cert", x509::IssueCertificate(spec, Tpm().ca_key()));
+    return RefusalOf(Verify(evidence, {policy::AnchorFromCertificate(
+                                          "ca", v1::TPM, *ca, true)})
+                         .status());
+  };
+  EXPECT_EQ(judge("1.3.6.1.5.5.7.3.1", true), v1::ENDORSEMENT_MISMATCH);
+  EXPECT_EQ(judge("2.23.133.8.1", true), kAccepted);
+  // One of TPMs alone, as Google's newer: its certificates need not say it.
+  EXPECT_EQ(judge("2.23.133.8.1", false), kAccepted);
+  EXPECT_EQ(judge("1.3.6.1.5.5.7.3.1", false), v1::ENDORSEMENT_MISMATCH);
+}
+
+// Certificates cost more to parse than to send: those beyond what a chain may
+// need are not looked at.
+TEST(TpmTest, StopsReadingCertificatesAtTheBound) {
+  std::string sixteen;
+  for (int i = 0; i < 16; ++i) {
+    sixteen += x509::ToPem(AsBytes(Tpm().ca().der()), "CERTIFICATE");
+  }
+  const auto judge = [&](int files) {
+    v1::Evidence evidence = Certified();
+    for (int i = 0; i < files; ++i) {
+      v1::EvidenceFile* file = evidence.add_files();
+      file->set_role("ak_cert_chain");
+      file->set_content(sixteen);
+    }
+    v1::EvidenceFile* last = evidence.add_files();
+    last->set_role("ak_cert_chain");
+    last->set_content("not a certificate");
+    return JudgeCertified(evidence);
+  };
+  EXPECT_EQ(judge(1), v1::ENDORSEMENT_MALFORMED);
+  EXPECT_EQ(judge(2), v1::REQUEST_TOO_LARGE);  // With the chain's own.
 }
 
 TEST(TpmTest, ReadsACertificateAsItIsStored) {
@@ -823,7 +857,7 @@ TEST(TpmTest, HonoursRevocation) {
   // The verifier's own list counts though the sender brings none.
   const policy::Collateral collateral(
       {{.role = "crl",
-        .subject = "of the test's CA",
+        .subject = policy::CrlSubject(Tpm().ca()),
         .content = x509::IssueCrl(spec, Tpm().ca_key()),
         .digest = std::string(32, 'd')}});
   EXPECT_EQ(RefusalOf(Verify(Certified(), {Tpm().CaAnchor()}, kNow, nullptr,
@@ -833,7 +867,7 @@ TEST(TpmTest, HonoursRevocation) {
   spec.revoked = {"\x03"};
   const policy::Collateral harmless(
       {{.role = "crl",
-        .subject = "of the test's CA",
+        .subject = policy::CrlSubject(Tpm().ca()),
         .content = x509::IssueCrl(spec, Tpm().ca_key()),
         .digest = std::string(32, 'e')}});
   const auto claims =
@@ -842,6 +876,22 @@ TEST(TpmTest, HonoursRevocation) {
   ASSERT_EQ(claims->collateral_size(), 3);
   EXPECT_EQ(claims->collateral(2).kind(), "crl");
   EXPECT_TRUE(claims->collateral(2).stored());
+
+  // What another CA of this name signed is not this one's list: kept for that
+  // one it does not matter, and kept for this one it counts for nothing.
+  const SimulatedTpm evil = SimulatedTpm::Create(Options());
+  spec.revoked = {"\x02"};
+  for (const x509::Certificate& ca : {evil.ca(), Tpm().ca()}) {
+    const policy::Collateral others(
+        {{.role = "crl",
+          .subject = policy::CrlSubject(ca),
+          .content = x509::IssueCrl(spec, evil.ca_key()),
+          .digest = std::string(32, 'd')}});
+    EXPECT_EQ(RefusalOf(Verify(Certified(), {Tpm().CaAnchor()}, kNow, nullptr,
+                               &others)
+                            .status()),
+              ca.sha256() == evil.ca().sha256() ? kAccepted : v1::CRL_INVALID);
+  }
 
   spec.issuer = x509::MakeName({{"2.5.4.3", "another CA"}});
   EXPECT_EQ(judge(), v1::CRL_INVALID);
