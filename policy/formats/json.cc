@@ -186,9 +186,8 @@ absl::StatusOr<JsonValue> ParseJson(absl::string_view text,
                                     absl::string_view subject,
                                     const JsonBounds& bounds) {
   if (text.size() > bounds.bytes_max) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(subject, ": ", text.size(), " bytes, want at most ",
-                     bounds.bytes_max));
+    return absl::InvalidArgumentError(absl::StrCat(
+        subject, ": ", text.size(), " bytes, want at most ", bounds.bytes_max));
   }
   Parser parser(text, bounds);
   JsonValue value = parser.Document();

@@ -328,7 +328,23 @@ TEST(CertChainTest, RefusesAnAnchorsKeyInACertificateThatItDidNotSign) {
   EXPECT_EQ(judge(Snp().ask_key(), true), v1::REFUSAL_CODE_UNSPECIFIED);
 }
 
+TEST(CertChainTest, NeedsAnAnchorOfAnyType) {
+  const TrustAnchors none = *TrustAnchors::Create({});
+  EXPECT_EQ(RefusalOf(VerifyCollateral(CollateralKind::kCertChain,
+                                       Files{Snp().CertChainPem()},
+                                       {.now = kNow, .anchors = none})
+                          .status()),
+            v1::CHAIN_UNTRUSTED);
+}
+
 TEST(CertChainTest, MustBeInForce) {
+  // The root by itself.
+  EXPECT_EQ(Refusal(CollateralKind::kCertChain, {Snp().ark().der()},
+                    kUntil + absl::Seconds(1)),
+            v1::CERTIFICATE_EXPIRED);
+  EXPECT_EQ(Refusal(CollateralKind::kCertChain, {Snp().ark().der()},
+                    kFrom - absl::Seconds(1)),
+            v1::CERTIFICATE_NOT_YET_VALID);
   EXPECT_EQ(Refusal(CollateralKind::kCertChain, {Snp().CertChainPem()},
                     kUntil + absl::Seconds(1)),
             v1::CERTIFICATE_EXPIRED);
@@ -454,6 +470,14 @@ TEST(FilesTest, ThatAreNothingAreRefused) {
   }
 }
 
+TEST(FilesTest, ThatAreListsWeDoNotTakeAreRefusedAsSuch) {
+  x509::CrlSpec spec = ArkCrlSpec();
+  spec.next_update.reset();
+  EXPECT_EQ(
+      Refusal(CollateralKind::kCrl, {x509::IssueCrl(spec, Snp().ark_key())}),
+      v1::CRL_INVALID);
+}
+
 TEST(FilesTest, OfAnotherKindAreRefused) {
   const std::string chain = Snp().CertChainPem();
   for (const auto& [kind, files] :
@@ -463,8 +487,16 @@ TEST(FilesTest, OfAnotherKindAreRefused) {
            {CollateralKind::kCertChain, {chain, ArkCrl()}},
            {CollateralKind::kCertChain, {"<a/>", chain}},
            {CollateralKind::kRim, {chain}},
+           {CollateralKind::kCrl, {ArkCrl(), "<a/>"}},
+           {CollateralKind::kCertChain, {chain, "{}"}},
            {CollateralKind::kRim, {"<a/>", chain}},
-           {CollateralKind::kTcbInfo, {chain, "<a/>"}}}) {
+           {CollateralKind::kRim, {"<a/>", "{}"}},
+           {CollateralKind::kRim, {"<a/>", ArkCrl()}},
+           {CollateralKind::kTcbInfo, {chain, "<a/>"}},
+           {CollateralKind::kTcbInfo, {"{}"}},
+           {CollateralKind::kTcbInfo, {"{}", "{}", chain}},
+           {CollateralKind::kTcbInfo, {"{}", chain, "<a/>"}},
+           {CollateralKind::kQeIdentity, {chain, "<a/>"}}}) {
     EXPECT_EQ(Refusal(kind, files), v1::REQUEST_MALFORMED)
         << static_cast<int>(kind);
   }
@@ -505,7 +537,7 @@ TEST_F(RealCollateralTest, IntelsTcbInfosVerifyInTheirTime) {
             v1::REFUSAL_CODE_UNSPECIFIED);
   EXPECT_EQ(AtBuiltIn(CollateralKind::kTcbInfo, {*info, *chain},
                       "2027-03-01T00:00:00Z"),
-            v1::CERTIFICATE_EXPIRED);
+            v1::COLLATERAL_EXPIRED);
   EXPECT_EQ(AtBuiltIn(CollateralKind::kTcbInfo, {*info, *chain},
                       "2025-03-01T00:00:00Z"),
             v1::CERTIFICATE_NOT_YET_VALID);

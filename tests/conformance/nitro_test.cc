@@ -382,6 +382,10 @@ TEST(NitroTest, RejectsRegistersOfOtherSizesAndIndices) {
   }
   EXPECT_EQ(JudgeField("pcrs", "\xa0"), v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(JudgeField("pcrs", "\x80"), v1::EVIDENCE_MALFORMED);
+  // As a map's, one after the other, in a list.
+  EXPECT_EQ(JudgeField("pcrs", "\x86" + (std::string(1, '\0') + pcr) + "\1" +
+                                   pcr + "\2" + pcr),
+            v1::EVIDENCE_MALFORMED);
 }
 
 // E4: absent is not equal, and not "no debug" either.

@@ -309,6 +309,28 @@ TEST(TpmTest, RejectsNamesThatAreNotTheKeys) {
             v1::EVIDENCE_UNSUPPORTED);
 }
 
+TEST(TpmTest, RejectsFilesThatHoldNoKey) {
+  const auto judge = [](const std::string& file) {
+    v1::Evidence evidence = Tpm().Attest(kNonce);
+    SetFile(evidence, "ak_public", file);
+    return Judge(evidence);
+  };
+  const std::string pem = x509::ToPem(AsBytes(Tpm().spki()), "PUBLIC KEY");
+  EXPECT_EQ(judge(pem), kAccepted);
+  EXPECT_EQ(judge(pem + pem), v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge(pem + std::string(4096, '\n')), v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge(x509::ToPem(AsBytes("no key"), "PUBLIC KEY")),
+            v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge("-----BEGIN PUBLIC KEY-----\n?"), v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge(Tpm().spki() + "x"), v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge(""), v1::EVIDENCE_MALFORMED);
+  // RFC 8410, section 10.1: a key that no TPM of ours has.
+  EXPECT_EQ(
+      judge(*Unhex("302a300506032b657003210019bf44096984cdfe8541bac167dc3b"
+                   "96c85086aa30b6b6cb0c5c38ad703166e1")),
+      v1::EVIDENCE_MALFORMED);
+}
+
 // E8: each attribute that makes a key an attestation key.
 TEST(TpmTest, RejectsKeysThatAreNotForAttestation) {
   const auto judge = [](const std::function<void(PublicArea&)>& change) {
@@ -347,6 +369,13 @@ TEST(TpmTest, RejectsKeysThatAreNotForAttestation) {
   EXPECT_EQ(judge([](PublicArea& a) { a.x[3] ^= 1; }), v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(judge([](PublicArea& a) { a.x.insert(0, 1, '\0'); }),
             v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge([](PublicArea& a) { a.y.insert(0, 1, '\0'); }),
+            v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge([](PublicArea& a) { a.auth_policy = std::string(64, 'p'); }),
+            kAccepted);
+  EXPECT_EQ(
+      judge([](PublicArea& a) { a.auth_policy = std::string(1024, 'p'); }),
+      v1::EVIDENCE_MALFORMED);
 }
 
 // B8, E8: parameters that no attestation key of ours has.
@@ -364,6 +393,12 @@ TEST(TpmTest, RejectsOtherKindsOfKeys) {
   for (int type : {0x0008, 0x0025}) {  // Neither a key's nor the file's size.
     EXPECT_EQ(judge(Tpm(), 0, U16(type)), v1::EVIDENCE_MALFORMED);
   }
+  std::string sized = SerializePublicArea(Tpm().area());
+  sized.replace(0, 2, U16(0x0008));
+  sized.insert(0, U16(static_cast<int>(sized.size())));
+  v1::Evidence keyed_hash = Tpm().Attest(kNonce);
+  SetFile(keyed_hash, "ak_public", sized);
+  EXPECT_EQ(Judge(keyed_hash), v1::EVIDENCE_UNSUPPORTED);
   EXPECT_EQ(judge(Tpm(), 2, U16(kAlgSha1)), v1::EVIDENCE_UNSUPPORTED);
   EXPECT_EQ(judge(Tpm(), 10, U16(0x0006)), v1::EVIDENCE_UNSUPPORTED);
   for (int scheme : {0x001a, 0x001b, 0x001c, 0x0014}) {  // ECDAA, ...
@@ -527,6 +562,10 @@ TEST(TpmTest, RejectsIllFormedPcrs) {
         R"({"bank": 11, "pcrs": {}})", R"({"bank": "sha256", "pcrs": []})",
         R"({"bank": "sha256", "bank": "sha256", "pcrs": {}})",
         R"({"bank": "sha256", "pcrs": {"0": {"0": {}}}})"}) {
+    EXPECT_EQ(judge(json), v1::EVIDENCE_MALFORMED) << json;
+  }
+  for (const char* json : {R"({"bank": "sha256", "x": {}})",
+                           R"({"x": "sha256", "pcrs": {}})", R"("bank")"}) {
     EXPECT_EQ(judge(json), v1::EVIDENCE_MALFORMED) << json;
   }
   for (const char* bank : {"sha1", "sha512", "SHA256", "sha3-256", ""}) {
@@ -718,6 +757,16 @@ TEST(TpmTest, HonoursCriticalExtensionsOrRefuses) {
               spec.extensions.push_back({"2.5.29.32", true, "\x30\x00"});
             }),
             v1::CHAIN_UNTRUSTED);
+  // What stands beside the name of the TPM is not its name.
+  v1::Evidence evidence = Certified();
+  x509::CertificateSpec named = SimulatedTpm::AkSpec(Options(), Tpm().ak());
+  const std::string dns = x509::DerEncode(x509::DerContext(2), "host");
+  std::string& value = named.extensions[3].value;
+  value = x509::DerEncode(x509::kDerSequence, value.substr(2) + dns);
+  SetFile(evidence, "ak_cert", x509::IssueCertificate(named, Tpm().ca_key()));
+  const auto claims = Verify(evidence, {Tpm().CaAnchor()});
+  ASSERT_TRUE(claims.ok()) << claims.status();
+  EXPECT_EQ(claims->tpm().ak_subject(), "2.23.133.2.1=id:53494D55");
   for (const std::string& name :
        {std::string(), std::string("\x30\x00", 2), std::string("x"),
         x509::DerEncode(x509::kDerSequence, "\x01"),
