@@ -52,7 +52,8 @@ absl::StatusOr<std::shared_ptr<const AppraisalInputs>> ReadAppraisalInputs(
     const Instance& instance, const storage::StateView& view,
     const AppraisalInputs* known);
 
-// Makes them once for each generation.
+// Makes them once for each generation. A server has one, which its handlers
+// share: a store's contents may be tens of megabytes.
 class AppraisalInputsCache {
  public:
   // Codes as ReadAppraisalInputs.
