@@ -12,6 +12,8 @@
 #include "kms/crypto/digest.h"
 #include "kms/crypto/x509/issue.h"
 #include "kms/crypto/x509/issue_ocsp.h"
+#include "policy/nvidia/limits.h"
+#include "policy/nvidia/report.h"
 #include "policy/nvidia/rim.h"
 #include "policy/verifier/collateral.h"
 #include "policy/verifier/crls.h"
@@ -101,6 +103,20 @@ TEST(NvidiaTest, RejectsManifestsOfOtherDevices) {
   driver.version = "550.90.07";
   SetFile(evidence, "rim_driver", Switch().SignRim(driver));
   EXPECT_EQ(Judge(evidence, Switch()), v1::ENDORSEMENT_MISMATCH);
+  // As long as a VBIOS version, but a driver's.
+  UnverifiedReport report = Report();
+  driver = Hopper().MakeRim(RimKind::kDriver);
+  for (const char* version : {"550.90.07-beta", "550.90.07.0001"}) {
+    Field(report, kOpaqueDriverVersion).data = driver.version = version;
+    evidence = Hopper().Wrap(Hopper().Sign(report));
+    SetFile(evidence, "rim_driver", Hopper().SignRim(driver));
+    EXPECT_EQ(Judge(evidence, Hopper()), v1::REFUSAL_CODE_UNSPECIFIED);
+  }
+  EXPECT_EQ(JudgeRim(RimKind::kDriver,
+                     [](RimSpec& s) {
+                       s.product = std::string(kRimTextBytesMax + 1, 'x');
+                     }),
+            v1::ENDORSEMENT_MALFORMED);
   // Two manifests that claim one measurement.
   EXPECT_EQ(JudgeRim(RimKind::kDriver,
                      [](RimSpec& s) {

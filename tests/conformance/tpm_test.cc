@@ -376,6 +376,13 @@ TEST(TpmTest, RejectsKeysThatAreNotForAttestation) {
   EXPECT_EQ(
       judge([](PublicArea& a) { a.auth_policy = std::string(1024, 'p'); }),
       v1::EVIDENCE_MALFORMED);
+  // RSA, and the other of its two schemes.
+  PublicArea other = RsaTpm().area();
+  ASSERT_EQ(other.scheme, Scheme::kRsaPss);
+  other.scheme = Scheme::kRsaSsa;
+  v1::Evidence evidence = RsaTpm().Attest(kNonce);
+  SetFile(evidence, "ak_public", SerializePublicArea(other));
+  EXPECT_EQ(Judge(evidence, RsaTpm()), v1::EVIDENCE_INCONSISTENT);
 }
 
 // B8, E8: parameters that no attestation key of ours has.
@@ -446,6 +453,9 @@ TEST(TpmTest, RejectsOtherSignatureAlgorithms) {
   signature.scheme = Scheme::kRsaPss;
   SetFile(evidence, "quote_signature", SerializeSignature(signature));
   EXPECT_EQ(Judge(evidence), v1::SIGNATURE_INVALID);
+  // Begins as DER does, and is none.
+  SetFile(evidence, "quote_signature", "\x30\x03\x02\x01");
+  EXPECT_EQ(Judge(evidence), v1::EVIDENCE_MALFORMED);
   // And the reverse.
   v1::Evidence rsa = RsaTpm().Attest(kNonce);
   SetFile(rsa, "ak_public", RsaTpm().spki());
