@@ -40,6 +40,7 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::TCB_REVOKED:
     case v1::TCB_UNSUPPORTED:
     case v1::MEASUREMENT_MISMATCH:
+    case v1::COLLATERAL_EXPIRED:
       return absl::StatusCode::kUnauthenticated;
     case v1::ADMINISTRATOR_REQUIRED:
     case v1::POLICY_DENIED:

@@ -95,7 +95,7 @@ absl::StatusOr<Judgement> Appraiser::Judge(const Instance& instance,
   }
   KMS_ASSIGN_OR_RETURN(
       const std::shared_ptr<const collateral::AppraisalInputs> inputs,
-      inputs_.Get(instance, view));
+      inputs_->Get(instance, view));
   KMS_ASSIGN_OR_RETURN(
       const v1::Claims claims,
       collateral::VerifyEvidence(*inputs, bundle, now, &verified_));

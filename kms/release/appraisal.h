@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -68,6 +69,9 @@ absl::Status ForWorkload(const absl::Status& verdict);
 
 class Appraiser {
  public:
+  explicit Appraiser(std::shared_ptr<collateral::AppraisalInputsCache> inputs)
+      : inputs_(std::move(inputs)) {}
+
   // Judges `session` on `view`, as of `now`.
   // A Judgement, whatever its verdict, means that the Evidence verified and is
   // bound to the session. A status means that it did not: EVIDENCE_*,
@@ -113,7 +117,7 @@ class Appraiser {
 
   policy::VerifiedCache verified_{kVerifiedBytesMax};
   admin::PolicyCache policies_;
-  collateral::AppraisalInputsCache inputs_;
+  const std::shared_ptr<collateral::AppraisalInputsCache> inputs_;
   absl::Mutex mutex_;
   KnownKeys known_keys_ ABSL_GUARDED_BY(mutex_);
 };

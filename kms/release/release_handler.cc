@@ -62,13 +62,14 @@ void FillJudged(const Session& session, const Judgement& judgement, Op& op) {
 
 }  // namespace
 
-ReleaseHandler::ReleaseHandler(const InstanceHolder& instances,
-                               const Clock& clock,
-                               const audit::CheckpointSigner& checkpoints,
-                               ReleaseOptions options)
+ReleaseHandler::ReleaseHandler(
+    const InstanceHolder& instances, const Clock& clock,
+    const audit::CheckpointSigner& checkpoints, ReleaseOptions options,
+    std::shared_ptr<collateral::AppraisalInputsCache> inputs)
     : instances_(instances),
       clock_(clock),
       options_(std::move(options)),
+      appraiser_(std::move(inputs)),
       checkpoints_(checkpoints),
       peers_(options_.releases_per_second, options_.releases_burst),
       refused_keys_(options_.refusals_per_second, options_.refusals_burst),

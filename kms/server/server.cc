@@ -228,10 +228,11 @@ class Server::Impl {
                           config.limits.challenges_per_second, &admission_,
                           holder_.get(), &log, &clock, call_metrics_.get()}),
         status_(*unsealer_, *holder_, Warnings(config)),
-        release_(*holder_, clock, checkpoints_, ReleaseOptionsOf(config)),
+        release_(*holder_, clock, checkpoints_, ReleaseOptionsOf(config),
+                 inputs_),
         keys_(*holder_),
-        policies_(*holder_),
-        collateral_(*holder_),
+        policies_(*holder_, inputs_),
+        collateral_(*holder_, inputs_),
         audit_(*holder_, checkpoints_),
         seal_(*unsealer_),
         heartbeat_(HeartbeatOptions{
@@ -247,7 +248,7 @@ class Server::Impl {
         audit_service_(gate_, audit_) {
     if (!config.collateral.mirror.url.empty()) {
       fetch_ = std::make_unique<CollateralFetch>(config_.collateral.mirror,
-                                                 *holder_, clock, log);
+                                                 *holder_, clock, log, inputs_);
     }
   }
 
@@ -328,6 +329,8 @@ class Server::Impl {
 
   StatusHandler status_;
   audit::CheckpointSigner checkpoints_;  // The only one.
+  const std::shared_ptr<collateral::AppraisalInputsCache> inputs_ =
+      std::make_shared<collateral::AppraisalInputsCache>();
   release::ReleaseHandler release_;
   lifecycle::KeyHandlers keys_;
   admin::PolicyHandlers policies_;

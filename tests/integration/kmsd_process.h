@@ -21,6 +21,9 @@ namespace kms::testing {
 // The name under which tests configure the simulator's root.
 inline constexpr char kSimulatedAnchor[] = "simulated-snp-ark";
 
+// One that was free a moment ago.
+int FreePort();
+
 struct KmsdOptions {
   std::string kmsd;       // Path of the binary.
   std::string directory;  // Empty and private; everything goes below it.
@@ -29,6 +32,7 @@ struct KmsdOptions {
   // Lines added to the configuration's `limits`, each "name: value".
   std::vector<std::string> limits = {"releases_per_second: 100000",
                                      "challenges_per_second: 100000"};
+  std::string config = {};  // Further lines of the configuration.
 };
 
 class KmsdProcess {

@@ -51,7 +51,8 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--version", c.version, "of the key; 0: primary");
   app.add_option("--attester", c.attester, "built in: sev-snp, tdx");
   app.add_option("--attester-command", c.attester_command,
-                 "program run as PROGRAM REPORT_DATA_HEX OUT_DIR");
+                 "program run as PROGRAM REPORT_DATA_HEX OUT_DIR "
+                 "GPU_NONCE_HEX");
   app.add_option("--attester-timeout", c.attester_timeout, "such as 30s");
   app.add_option("--output", c.output,
                  "fd:NUMBER, file:PATH or credential-socket:PATH");

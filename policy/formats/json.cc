@@ -1,12 +1,10 @@
-#include "policy/dcap/json.h"
+#include "policy/formats/json.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "kms/base/refusal.h"
-#include "policy/dcap/limits.h"
 
-namespace kms::dcap {
+namespace kms::formats {
 namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -14,7 +12,8 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 // Fails once and stays failed, like ByteReader.
 class Parser {
  public:
-  explicit Parser(absl::string_view text) : text_(text) {}
+  Parser(absl::string_view text, const JsonBounds& bounds)
+      : text_(text), bounds_(bounds) {}
 
   JsonValue Document() {
     Space();
@@ -48,7 +47,7 @@ class Parser {
 
   JsonValue Value(size_t depth) {
     JsonValue value;
-    if (depth > kJsonDepthMax || ++values_ > kJsonValuesMax) {
+    if (depth > bounds_.depth_max || ++values_ > bounds_.values_max) {
       Fail();
       return value;
     }
@@ -157,6 +156,7 @@ class Parser {
   }
 
   const absl::string_view text_;
+  const JsonBounds& bounds_;
   size_t at_ = 0;
   size_t values_ = 0;
   bool failed_ = false;
@@ -176,19 +176,26 @@ std::optional<absl::string_view> JsonValue::String() const {
   return text.substr(1, text.size() - 2);
 }
 
-absl::StatusOr<JsonValue> ParseJson(BytesView bytes) {
-  if (bytes.size() > kSignedJsonBytesMax) {
-    return Refuse(v1::ENDORSEMENT_MALFORMED,
-                  absl::StrCat("dcap json: ", bytes.size(),
-                               " bytes, want at most ", kSignedJsonBytesMax));
+std::optional<bool> JsonValue::Bool() const {
+  if (text == "true") return true;
+  if (text == "false") return false;
+  return std::nullopt;
+}
+
+absl::StatusOr<JsonValue> ParseJson(absl::string_view text,
+                                    absl::string_view subject,
+                                    const JsonBounds& bounds) {
+  if (text.size() > bounds.bytes_max) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        subject, ": ", text.size(), " bytes, want at most ", bounds.bytes_max));
   }
-  Parser parser(AsStringView(bytes));
+  Parser parser(text, bounds);
   JsonValue value = parser.Document();
   if (parser.failed()) {
-    return Refuse(v1::ENDORSEMENT_MALFORMED,
-                  "dcap json: ill-formed, a member twice, or nested too deep");
+    return absl::InvalidArgumentError(absl::StrCat(
+        subject, ": JSON ill-formed, a member twice, or nested too deep"));
   }
   return value;
 }
 
-}  // namespace kms::dcap
+}  // namespace kms::formats
