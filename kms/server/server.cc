@@ -169,9 +169,16 @@ class Server::Impl {
                  {"fault", std::string(status.message())}});
     };
     auto holder = std::make_unique<InstanceHolder>();
+    seal::UnsealerOptions options =
+        UnsealerOptionsOf(config, clock, *holder, told, evidence_lost);
+    if (config.etcd.has_value()) {
+      KMS_ASSIGN_OR_RETURN(storage::EtcdEndpoints endpoints,
+                           EtcdTls(*config.etcd));
+      options.etcd =
+          storage::EtcdLogOptions{std::move(endpoints), config.etcd->prefix};
+    }
     KMS_ASSIGN_OR_RETURN(std::unique_ptr<seal::Unsealer> unsealer,
-                         seal::Unsealer::Open(UnsealerOptionsOf(
-                             config, clock, *holder, told, evidence_lost)));
+                         seal::Unsealer::Open(std::move(options)));
     std::unique_ptr<Impl> impl(
         new Impl(config, clock, log, std::move(holder), std::move(unsealer)));
     KMS_RETURN_IF_ERROR(impl->Listen());
