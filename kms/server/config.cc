@@ -321,6 +321,25 @@ class Values {
     };
   }
 
+  // Of keys in etcd, where it stands before a slash.
+  Mapping::ReadFn KeyPrefix(std::string& out) {
+    return [this, &out](const YAML::Node& node, const std::string& key) {
+      const std::string text = node.IsScalar() ? node.Scalar() : "";
+      const bool plain =
+          std::all_of(text.begin(), text.end(), [](unsigned char c) {
+            return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.' ||
+                   c == '/';
+          });
+      if (!plain || text.empty() || text.size() > 128 || text.back() == '/') {
+        faults_.Add(node.Mark(), key,
+                    "want 1 to 128 of A-Z a-z 0-9 - _ . /, not ending in a "
+                    "slash");
+        return;
+      }
+      out = text;
+    };
+  }
+
   template <typename T>
   Mapping::ReadFn OneOf(T& out, std::vector<std::pair<std::string, T>> names) {
     return [this, &out, names = std::move(names)](const YAML::Node& node,
@@ -457,7 +476,21 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
                                              {"warning", LogLevel::kWarning},
                                              {"error", LogLevel::kError}}))
                  .Key("file", Need::kOptional,
-                      values.AbsolutePath(config.log_file));
+                      values.AbsolutePath(config.log_file))
+                 .Key("etcd", Need::kOptional, nested([&](Mapping& mapping) {
+                        EtcdConfig& etcd = config.etcd.emplace();
+                        mapping
+                            .Key("endpoints", Need::kRequired,
+                                 values.Addresses(etcd.endpoints))
+                            .Key("ca_file", Need::kRequired,
+                                 values.AbsolutePath(etcd.ca_file))
+                            .Key("certificate_file", Need::kRequired,
+                                 values.AbsolutePath(etcd.certificate_file))
+                            .Key("key_file", Need::kRequired,
+                                 values.AbsolutePath(etcd.key_file))
+                            .Key("prefix", Need::kOptional,
+                                 values.KeyPrefix(etcd.prefix));
+                      }));
            }))
       .Key("metrics", Need::kOptional, nested([&](Mapping& metrics) {
              metrics.Key("listen", Need::kRequired,

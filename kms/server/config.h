@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,15 @@ struct CollateralConfig {
   CollateralMirror mirror;
 };
 
+// A cluster's log. Without it the log is this instance's own, on its disk.
+struct EtcdConfig {
+  std::vector<std::string> endpoints;  // "host:port", tried in turn.
+  std::string ca_file;                 // PEM: who issues etcd's certificates.
+  std::string certificate_file;        // PEM: what this instance shows etcd.
+  std::string key_file;                // PEM, mode 0600.
+  std::string prefix = "kms";          // All keys begin with it and a slash.
+};
+
 struct Config {
   std::vector<std::string> listen;  // "host:port", at least one.
   std::string data_dir;             // Absolute.
@@ -80,7 +90,8 @@ struct Config {
   absl::Duration scrub_interval = absl::Hours(24);
   absl::Duration challenge_ttl = absl::Minutes(5);
   LogLevel log_level = LogLevel::kInfo;
-  std::string log_file;        // Empty: standard error.
+  std::string log_file;  // Empty: standard error.
+  std::optional<EtcdConfig> etcd;
   std::string metrics_listen;  // "host:port"; empty: no metrics.
   absl::Duration drain_timeout = absl::Seconds(20);
   OnFatal on_fatal = OnFatal::kAnswerStatus;

@@ -76,6 +76,46 @@ TEST(ConfigTest, TheExampleShowsTheDefaults) {
   EXPECT_EQ(smallest->log_file, "");
 }
 
+constexpr char kEtcd[] =
+    "log:\n"
+    "  etcd:\n"
+    "    endpoints: [\"10.0.0.1:2379\", \"[::1]:2379\"]\n"
+    "    ca_file: /ca.pem\n"
+    "    certificate_file: /c.pem\n"
+    "    key_file: /c.key\n";
+
+TEST(ConfigTest, TheLogIsLocalUnlessEtcdIsNamed) {
+  EXPECT_FALSE(ParseConfig(kSmallest, "f.yaml")->etcd.has_value());
+  const auto config = ParseConfig(absl::StrCat(kSmallest, kEtcd), "f.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_TRUE(config->etcd.has_value());
+  EXPECT_THAT(config->etcd->endpoints,
+              ElementsAre("10.0.0.1:2379", "[::1]:2379"));
+  EXPECT_EQ(config->etcd->ca_file, "/ca.pem");
+  EXPECT_EQ(config->etcd->certificate_file, "/c.pem");
+  EXPECT_EQ(config->etcd->key_file, "/c.key");
+  EXPECT_EQ(config->etcd->prefix, "kms");
+}
+
+TEST(ConfigTest, FaultsOfEtcdNameTheirLine) {
+  const std::string good = absl::StrCat(kSmallest, kEtcd);
+  const auto faults = [&good](const std::string& from, const std::string& to) {
+    return FaultsOf(absl::StrReplaceAll(good, {{from, to}}));
+  };
+  EXPECT_THAT(faults("\"10.0.0.1:2379\"", "https://a:1"),
+              HasSubstr("f.yaml:11:17: log.etcd.endpoints: want host:port"));
+  EXPECT_THAT(faults("/c.key", "c.key"),
+              HasSubstr("f.yaml:14:15: log.etcd.key_file: want an absolute"));
+  EXPECT_THAT(faults("    ca_file: /ca.pem\n", ""),
+              HasSubstr("f.yaml:11:5: log.etcd.ca_file: missing, and has no "
+                        "default"));
+  EXPECT_THAT(faults("key_file", "key_fil"), HasSubstr("did you mean"));
+  for (const char* prefix : {"\"\"", "kms/", "k ms", "[a]"}) {
+    EXPECT_THAT(FaultsOf(absl::StrCat(good, "    prefix: ", prefix, "\n")),
+                HasSubstr("f.yaml:15:13: log.etcd.prefix: want 1 to 128"));
+  }
+}
+
 TEST(ConfigTest, NothingThatDecidesAboutSecurityHasADefault) {
   for (const char* key : {"listen", "data_dir", "administrators", "seal"}) {
     const std::string faults =

@@ -172,9 +172,16 @@ class Server::Impl {
                  {"fault", std::string(status.message())}});
     };
     auto holder = std::make_unique<InstanceHolder>();
+    seal::UnsealerOptions options =
+        UnsealerOptionsOf(config, clock, *holder, told, evidence_lost);
+    if (config.etcd.has_value()) {
+      KMS_ASSIGN_OR_RETURN(storage::EtcdEndpoints endpoints,
+                           EtcdTls(*config.etcd));
+      options.etcd =
+          storage::EtcdLogOptions{std::move(endpoints), config.etcd->prefix};
+    }
     KMS_ASSIGN_OR_RETURN(std::unique_ptr<seal::Unsealer> unsealer,
-                         seal::Unsealer::Open(UnsealerOptionsOf(
-                             config, clock, *holder, told, evidence_lost)));
+                         seal::Unsealer::Open(std::move(options)));
     std::unique_ptr<metrics::Endpoint> metrics;
     if (!config.metrics_listen.empty()) {
       KMS_ASSIGN_OR_RETURN(metrics,

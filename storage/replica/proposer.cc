@@ -192,8 +192,11 @@ void Replica::Impl::AppendUntilKnown(const BatchId& id,
     absl::MutexLock lock(&mutex_);
     const auto batch = in_flight_.find(id.sequence);
     if (batch == in_flight_.end()) return;
+    // Its words say what an operator can do.
+    const absl::Status refusal =
+        Refuse(v1::LIMIT_REACHED, position.status().message());
     for (const ProposalPtr& proposal : batch->second.proposals) {
-      Answer(*proposal, Refuse(v1::LIMIT_REACHED, "log: no room"));
+      Answer(*proposal, refusal);
     }
     in_flight_.erase(batch);
     return;

@@ -106,7 +106,7 @@ void Replica::Impl::Stop(absl::Time deadline) {
               absl::DeadlineExceededError(
                   "command: in flight when this instance stopped"));
   }
-  options_.log->Interrupt();
+  if (options_.log != nullptr) options_.log->Interrupt();
   if (proposer_.joinable()) proposer_.join();
   if (applier_.joinable()) applier_.join();
   // Only shortens the next start: the log has it all.

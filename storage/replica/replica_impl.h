@@ -98,6 +98,7 @@ class Replica::Impl {
   absl::Status Scrub(absl::Duration now);
 
   // --- Before the threads. ---
+  absl::Status FollowEpoch(uint64_t epoch, absl::Time deadline);
   absl::Status ApplyThrough(LogPosition position, absl::Time deadline,
                             std::optional<BatchResult>& last);
 

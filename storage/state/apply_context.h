@@ -79,6 +79,10 @@ absl::StatusOr<std::optional<::storage::v1::KeyRecord>> FindKey(
 
 // instances.cc. Genesis: kInvalidArgument if it is not one; no Effect then.
 absl::Status ApplyGenesis(ApplyContext&, const ::storage::v1::Genesis&);
+// The same for the first entry of a later epoch, which goes on with the state:
+// only its instance stays registered, the others join again. That it follows
+// the state is the caller's to check.
+absl::Status ApplyNextGenesis(ApplyContext&, const ::storage::v1::Genesis&);
 absl::StatusOr<Effect> ApplyRegister(ApplyContext&,
                                      const ::storage::v1::Register&);
 absl::StatusOr<Effect> ApplyRaiseFeatureLevel(

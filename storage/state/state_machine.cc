@@ -123,7 +123,7 @@ class StateMachine::Impl {
   absl::Status LoadTree();
   absl::StatusOr<BatchResult> ApplyEntry(const LogEntry& entry, IsOwnFn is_own);
   absl::Status ApplyFirst(ApplyContext& context, const OpenedBatch& opened,
-                          BatchResult& result);
+                          LogPosition before, BatchResult& result);
   absl::Status ApplyNext(ApplyContext& context,
                          const std::optional<OpenedBatch>& opened,
                          bool signature_known, BatchResult& result);
@@ -220,13 +220,14 @@ absl::StatusOr<BatchResult> StateMachine::Impl::Apply(const LogEntry& entry,
 
 absl::StatusOr<BatchResult> StateMachine::Impl::ApplyEntry(
     const LogEntry& entry, IsOwnFn is_own) {
-  const bool first = header_.index() == 0;
-  if (entry.position.index != header_.index() + 1 ||
-      (!first && entry.position.epoch != header_.epoch())) {
+  const LogPosition before = applied();
+  const bool first = before.index == 0 || entry.position.epoch > before.epoch;
+  if (entry.position.index != (first ? 1 : before.index + 1) ||
+      (!first && entry.position.epoch != before.epoch)) {
     return Refuse(v1::DATA_LOSS,
                   absl::StrCat("log: entry ", entry.position.index,
                                " of epoch ", entry.position.epoch, " after ",
-                               header_.index(), " of ", header_.epoch()));
+                               before.index, " of ", before.epoch));
   }
   BatchResult result;
   result.position = entry.position;
@@ -243,7 +244,8 @@ absl::StatusOr<BatchResult> StateMachine::Impl::ApplyEntry(
     if (!opened.has_value()) {
       return Refuse(v1::DATA_LOSS, "log: the first entry is no batch");
     }
-    KMS_RETURN_IF_ERROR(ApplyFirst(context, *opened, result));
+    KMS_RETURN_IF_ERROR(ApplyFirst(context, *opened, before, result));
+    settings_index_ = entry.position.index;
   } else {
     KMS_RETURN_IF_ERROR(
         ApplyNext(context, opened, is_own(result.sealed_digest), result));
@@ -253,9 +255,12 @@ absl::StatusOr<BatchResult> StateMachine::Impl::ApplyEntry(
   return result;
 }
 
-// The Genesis entry vouches for itself: it carries the key that signs it.
+// The Genesis entry of a new cluster vouches for itself: it carries the key
+// that signs it. That of a later epoch is signed by an instance that the state
+// knows, and names where the state stands: `before`.
 absl::Status StateMachine::Impl::ApplyFirst(ApplyContext& context,
                                             const OpenedBatch& opened,
+                                            LogPosition before,
                                             BatchResult& result) {
   const absl::Status no_genesis =
       Refuse(v1::DATA_LOSS, "log: the first entry is no genesis");
@@ -273,8 +278,21 @@ absl::Status StateMachine::Impl::ApplyFirst(ApplyContext& context,
       HasUnknown(command)) {
     return Unknown("genesis");
   }
+  const bool new_cluster = before.index == 0;
+  if (!new_cluster && (genesis.previous_epoch() != before.epoch ||
+                       genesis.previous_index() != before.index ||
+                       genesis.previous_digest() != header_.digest())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "log: epoch ", genesis.epoch(), " follows index ",
+        genesis.previous_index(), " of epoch ", genesis.previous_epoch(),
+        ", and this state is another; this instance must join again"));
+  }
+  const InstanceTable::Instance* const known =
+      instances_.Find(batch.instance_id());
+  const uint64_t incarnation =
+      known == nullptr ? 1 : known->record.incarnation() + 1;
   if (batch.instance_id() != genesis.first_instance().instance_id() ||
-      batch.incarnation() != 1 || batch.sequence() != 1) {
+      batch.incarnation() != incarnation || batch.sequence() != 1) {
     return no_genesis;
   }
   const auto key = crypto::PublicKey::Ed25519(
@@ -290,17 +308,22 @@ absl::Status StateMachine::Impl::ApplyFirst(ApplyContext& context,
   context.proposer = batch.instance_id();
   context.proposer_clock_us = batch.clock_us();
   context.command = &command;
-  const absl::Status applied = ApplyGenesis(context, genesis);
+  const absl::Status applied = new_cluster ? ApplyGenesis(context, genesis)
+                                           : ApplyNextGenesis(context, genesis);
   if (absl::IsInvalidArgument(applied)) return no_genesis;
   KMS_RETURN_IF_ERROR(applied);
 
   InstanceTable::Instance& instance = *instances_.Find(batch.instance_id());
-  instance.record.set_incarnation(1);
+  instance.record.set_incarnation(incarnation);
   instance.record.set_sequence(1);
   KMS_RETURN_IF_ERROR(StateClock(context, batch));
   v1::AuditEntry entry;
-  entry.mutable_cluster_started()->set_cluster_id(genesis.cluster_id());
-  entry.mutable_cluster_started()->set_reason(genesis.reason());
+  auto& started = *entry.mutable_cluster_started();
+  started.set_cluster_id(genesis.cluster_id());
+  started.set_previous_epoch(genesis.previous_epoch());
+  started.set_previous_index(genesis.previous_index());
+  started.set_previous_digest(genesis.previous_digest());
+  started.set_reason(genesis.reason());
   KMS_ASSIGN_OR_RETURN(Effect effect, Done(context, std::move(entry)));
   result.effects.push_back(std::move(effect));
   return absl::OkStatus();

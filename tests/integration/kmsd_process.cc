@@ -116,6 +116,9 @@ absl::Status KmsdProcess::WriteConfig() {
       "\n  private_key: ", path("localhost.key"),
       "\n  administrators_ca: ", path("ca.pem"),
       "\nadministrators: [admin]\nlog:\n  file: ", path("kmsd.log"), "\n");
+  if (!options_.etcd.empty()) {
+    absl::StrAppend(&config, "  etcd: ", options_.etcd, "\n");
+  }
   if (options_.development_seal) {
     absl::StrAppend(&config, "seal:\n  kind: development\n  key_file: ",
                     path("root.key"), "\n");

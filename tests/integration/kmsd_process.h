@@ -29,6 +29,7 @@ struct KmsdOptions {
   std::string directory;  // Empty and private; everything goes below it.
   bool development_seal = true;
   std::vector<std::string> simulated_anchors = {kSimulatedAnchor};
+  std::string etcd = {};  // The configuration's log.etcd; empty: a local log.
   // Lines added to the configuration's `limits`, each "name: value".
   std::vector<std::string> limits = {"releases_per_second: 100000",
                                      "challenges_per_second: 100000"};

@@ -208,8 +208,18 @@ TEST_F(CommandsTest, UnsealsWithAFileWithoutItsWhiteSpace) {
   EXPECT_EQ(service_.seals.resets, 1);
 }
 
+TEST_F(CommandsTest, ANewEpochWantsAReason) {
+  EXPECT_EQ(Run({"log", "new-epoch"}), 2);
+  EXPECT_TRUE(service_.seals.epoch_reasons.empty());
+  EXPECT_EQ(Run({"log", "new-epoch", "--reason", "etcd was lost"}), 0);
+  EXPECT_EQ(service_.seals.epoch_reasons,
+            std::vector<std::string>{"etcd was lost"});
+  EXPECT_THAT(err_, HasSubstr("next: unseal this instance"));
+}
+
 TEST_F(CommandsTest, ConcernsOneInstanceWhereItMust) {
   instances_ = 2;
+  EXPECT_EQ(Run({"log", "new-epoch", "--reason", "x"}), 2);
   EXPECT_EQ(Run({"init"}), 2);
   EXPECT_EQ(Run({"unseal", "--reset"}), 2);
   EXPECT_EQ(service_.seals.resets, 0);

@@ -85,8 +85,16 @@ class FakeSeals : public v1::SealService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status NewEpoch(grpc::ServerContext*,
+                        const v1::NewEpochRequest* request,
+                        v1::SealStatus*) override {
+    epoch_reasons.push_back(request->reason());
+    return grpc::Status::OK;
+  }
+
   std::vector<std::string> shares;
   int resets = 0;
+  std::vector<std::string> epoch_reasons;
 };
 
 class FakeStatus : public v1::StatusService::Service {
