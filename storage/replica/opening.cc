@@ -252,13 +252,23 @@ absl::Status Replica::BeginEpoch(const ReplicaOptions& last,
                        deadline);
 }
 
-absl::StatusOr<std::unique_ptr<Replica>> Replica::Open(
+absl::StatusOr<std::unique_ptr<Replica::Impl>> Replica::Impl::Open(
     const ReplicaOptions& options, absl::Time deadline) {
   KMS_ASSIGN_OR_RETURN(std::unique_ptr<StateMachine> machine,
                        StateMachine::Open(*options.state, *options.envelope));
+  // What is there may be what a killed process wrote and nobody synced: the
+  // log keeper takes it to be on disk.
+  KMS_RETURN_IF_ERROR(options.state->Flush());
   auto impl = std::make_unique<Impl>(options, std::move(machine));
   KMS_RETURN_IF_ERROR(impl->CatchUp(deadline));
   KMS_RETURN_IF_ERROR(impl->OpenIncarnation(deadline));
+  return impl;
+}
+
+absl::StatusOr<std::unique_ptr<Replica>> Replica::Open(
+    const ReplicaOptions& options, absl::Time deadline) {
+  KMS_ASSIGN_OR_RETURN(std::unique_ptr<Impl> impl,
+                       Impl::Open(options, deadline));
   impl->StartThreads();
   return std::unique_ptr<Replica>(new Replica(std::move(impl)));
 }

@@ -21,6 +21,7 @@ std::string ToBytes(const InstanceId& id) {
 absl::Status NotOrdered(absl::string_view why) {
   return Refuse(v1::LOG_UNAVAILABLE, absl::StrCat("command: ", why));
 }
+
 void Replica::Impl::StartThreads() {
   proposer_ = std::thread([this] { ProposerLoop(); });
   applier_ = std::thread([this] { ApplierLoop(); });

@@ -211,6 +211,7 @@ class Replica {
   void Stop(absl::Time deadline);
 
  private:
+  friend class SteppedReplica;
   explicit Replica(std::unique_ptr<Impl> impl);
 
   std::unique_ptr<Impl> impl_;
