@@ -75,6 +75,10 @@ absl::StatusOr<Effect> CheckApprovals(ApplyContext& context);
 absl::StatusOr<std::optional<::storage::v1::KeyRecord>> FindKey(
     ApplyContext& context, absl::string_view key_id);
 
+// An Effect that is ok: the version may be used now. NOT_FOUND,
+// VERSION_DISABLED, VERSION_DESTROYED, VERSION_BELOW_MINIMUM.
+Effect CheckUsable(const ::storage::v1::KeyRecord& key, uint32_t version);
+
 // --- The command families. ---
 
 // instances.cc. Genesis: kInvalidArgument if it is not one; no Effect then.
@@ -93,6 +97,8 @@ absl::StatusOr<Effect> ApplySetKeyVersionState(
     ApplyContext&, const ::storage::v1::SetKeyVersionState&);
 absl::StatusOr<Effect> ApplySetKeyPolicy(ApplyContext&,
                                          const ::storage::v1::SetKeyPolicy&);
+absl::StatusOr<Effect> ApplyConfigureKey(ApplyContext&,
+                                         const ::storage::v1::ConfigureKey&);
 
 // policies.cc
 absl::StatusOr<Effect> ApplyPutPolicy(ApplyContext&,
@@ -119,6 +125,8 @@ absl::StatusOr<Effect> ApplySetKillSwitch(ApplyContext&,
 // releases.cc
 absl::StatusOr<Effect> ApplyRelease(ApplyContext&,
                                     const ::storage::v1::Release&);
+absl::StatusOr<Effect> ApplyRecordRewrap(ApplyContext&,
+                                         const ::storage::v1::RecordRewrap&);
 
 // refusals.cc
 absl::StatusOr<Effect> ApplyRecordRefusal(ApplyContext&,

@@ -165,6 +165,8 @@ absl::StatusOr<Effect> Dispatch(ApplyContext& context) {
       return ApplySetKeyVersionState(context, command.set_key_version_state());
     case Command::kSetKeyPolicy:
       return ApplySetKeyPolicy(context, command.set_key_policy());
+    case Command::kConfigureKey:
+      return ApplyConfigureKey(context, command.configure_key());
     case Command::kPutPolicy:
       return ApplyPutPolicy(context, command.put_policy());
     case Command::kPutAnchor:
@@ -185,6 +187,8 @@ absl::StatusOr<Effect> Dispatch(ApplyContext& context) {
       return ApplyRecordRefusal(context, command.record_refusal());
     case Command::kCountRefusals:
       return ApplyCountRefusals(context, command.count_refusals());
+    case Command::kRecordRewrap:
+      return ApplyRecordRewrap(context, command.record_rewrap());
     case Command::kGenesis:
       return Refused(v1::ALREADY_INITIALIZED,
                      "genesis: the cluster has started");

@@ -121,6 +121,7 @@ absl::Status StateView::FillReleases(absl::string_view tag,
         for (auto& info : *key.mutable_versions()) {
           if (row == ReleaseCountRow(tag, key.key_id(), info.version())) {
             info.set_releases(count.releases());
+            info.set_last_used_us(count.last_us());
           }
         }
         return absl::OkStatus();

@@ -56,7 +56,8 @@ class StateView {
   // may be remembered for the others.
   uint64_t settings_index() const { return settings_index_; }
 
-  // --- Keys. The versions' `releases` are filled in. NOT_FOUND. ---
+  // --- Keys. The versions' `releases` and `last_used_us` are filled in.
+  // NOT_FOUND. ---
   absl::StatusOr<::storage::v1::KeyRecord> GetKey(absl::string_view name_space,
                                                   absl::string_view name) const;
   // Without `releases`, which cost a scan: for those who do not show them.
