@@ -67,6 +67,22 @@ class KeyHandlers {
   absl::StatusOr<v1::Key> SetKeyVersionState(
       const Caller& caller, const v1::SetKeyVersionStateRequest& request) const;
 
+  // Labels are not looked at here: the state refuses bad ones, as
+  // REQUEST_MALFORMED.
+  // NOT_FOUND: no such key. VERSION_CONFLICT: a minimum above the primary
+  // version. FEATURE_LEVEL_TOO_LOW.
+  absl::StatusOr<v1::Key> UpdateKey(const Caller& caller,
+                                    const v1::UpdateKeyRequest& request) const;
+
+  // NOT_FOUND: no such key or version. PURPOSE_MISMATCH: not a wrapping key.
+  // VERSION_DISABLED, VERSION_DESTROYED, VERSION_BELOW_MINIMUM.
+  absl::StatusOr<v1::SignedWrappingKey> GetWrappingKey(
+      const Caller& caller, const v1::GetWrappingKeyRequest& request) const;
+
+  // As keys.proto says. VERSION_CONFLICT: the key was rotated meanwhile.
+  absl::StatusOr<v1::RewrapBlobResponse> RewrapBlob(
+      const Caller& caller, const v1::RewrapBlobRequest& request) const;
+
   // An empty policy ends all releases of the key.
   // NOT_FOUND: no such key or policy.
   absl::StatusOr<v1::Key> SetKeyPolicy(
