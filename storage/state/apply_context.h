@@ -79,6 +79,18 @@ absl::StatusOr<std::optional<::storage::v1::KeyRecord>> FindKey(
 // VERSION_DISABLED, VERSION_DESTROYED, VERSION_BELOW_MINIMUM.
 Effect CheckUsable(const ::storage::v1::KeyRecord& key, uint32_t version);
 
+// --- Parts of the key families that both files use. ---
+
+// Destroys a version of `key`, which is not stored here, for ever.
+absl::Status DestroyVersion(ApplyContext& context, absl::string_view tag,
+                            ::storage::v1::KeyRecord& key, uint32_t version);
+// Moves the key's next rotation, and its row, to `next_us`; 0: there is none.
+absl::Status SetNextRotation(ApplyContext& context,
+                             ::storage::v1::KeyRecord& key, int64_t next_us);
+// RotateKey's rules, whoever asks; `due`: the leaf says that the period did.
+absl::StatusOr<Effect> Rotate(ApplyContext& context,
+                              const ::storage::v1::RotateKey& op, bool due);
+
 // --- The command families. ---
 
 // instances.cc. Genesis: kInvalidArgument if it is not one; no Effect then.
@@ -99,6 +111,19 @@ absl::StatusOr<Effect> ApplySetKeyPolicy(ApplyContext&,
                                          const ::storage::v1::SetKeyPolicy&);
 absl::StatusOr<Effect> ApplyConfigureKey(ApplyContext&,
                                          const ::storage::v1::ConfigureKey&);
+
+// key_schedules.cc
+absl::StatusOr<Effect> ApplyScheduleDestruction(
+    ApplyContext&, const ::storage::v1::ScheduleDestruction&);
+absl::StatusOr<Effect> ApplyCancelDestruction(
+    ApplyContext&, const ::storage::v1::CancelDestruction&);
+absl::StatusOr<Effect> ApplyConfirmClock(ApplyContext&,
+                                         const ::storage::v1::ConfirmClock&);
+absl::StatusOr<Effect> ApplyRotateDueKey(ApplyContext&,
+                                         const ::storage::v1::RotateDueKey&);
+
+// Destroys what is due by `row`, a row of kDestruction; between commands.
+absl::Status FireDestruction(ApplyContext& context, const RowKey& row);
 
 // policies.cc
 absl::StatusOr<Effect> ApplyPutPolicy(ApplyContext&,

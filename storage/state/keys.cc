@@ -178,6 +178,11 @@ absl::StatusOr<Effect> ApplyCreateKey(ApplyContext& context,
 
 absl::StatusOr<Effect> ApplyRotateKey(ApplyContext& context,
                                       const ::storage::v1::RotateKey& op) {
+  return Rotate(context, op, /*due=*/false);
+}
+
+absl::StatusOr<Effect> Rotate(ApplyContext& context,
+                              const ::storage::v1::RotateKey& op, bool due) {
   KMS_ASSIGN_OR_RETURN(auto key, FindKey(context, op.key_id()));
   if (!key.has_value()) return NoKey();
   if (IsOfLevelTwo(op.material())) {
@@ -199,11 +204,16 @@ absl::StatusOr<Effect> ApplyRotateKey(ApplyContext& context,
                    absl::StrCat("key: ", kKeyVersionsPerKeyMax, " versions"));
   }
   KMS_RETURN_IF_ERROR(AddVersion(context, *key, op.material()));
+  if (key->rotation_period_us() != 0) {
+    KMS_RETURN_IF_ERROR(SetNextRotation(
+        context, *key, context.log_time_us() + key->rotation_period_us()));
+  }
   KMS_RETURN_IF_ERROR(StoreKey(context, *key));
 
   v1::AuditEntry entry;
   entry.mutable_key_rotated()->set_key_id(op.key_id());
   entry.mutable_key_rotated()->set_version(op.version());
+  entry.mutable_key_rotated()->set_due(due);
   KMS_ASSIGN_OR_RETURN(Effect effect, Done(context, std::move(entry)));
   effect.version = op.version();
   return effect;
@@ -224,12 +234,15 @@ absl::StatusOr<Effect> ApplySetKeyVersionState(
   if (info.state() == ::storage::v1::DESTROYED) {
     return Refused(v1::VERSION_DESTROYED, "key version: destroyed");
   }
-  info.set_state(op.state());
+  if (op.state() == ::storage::v1::ENABLED && info.destroy_at_us() != 0) {
+    return Refused(v1::DESTRUCTION_SCHEDULED,
+                   "key version: its destruction is scheduled");
+  }
   if (op.state() == ::storage::v1::DESTROYED) {
-    KMS_RETURN_IF_ERROR(context.rows.PutRecord(
-        KeyVersionRow(context.namespace_tag, op.key_id(), op.version()),
-        KeyVersionRecord()));
-    if (key->primary_version() == op.version()) key->set_primary_version(0);
+    KMS_RETURN_IF_ERROR(
+        DestroyVersion(context, context.namespace_tag, *key, op.version()));
+  } else {
+    info.set_state(op.state());
   }
   KMS_RETURN_IF_ERROR(StoreKey(context, *key));
 
@@ -269,6 +282,12 @@ absl::StatusOr<Effect> ApplyConfigureKey(
       !ValidLabels(op.labels().labels())) {
     return Refused(v1::REQUEST_MALFORMED, "key: bad description or labels");
   }
+  if (op.rotation_period_us() != 0 &&
+      (op.rotation_period_us() < kRotationPeriodUsMin ||
+       op.rotation_period_us() > kRotationPeriodUsMax)) {
+    return Refused(v1::REQUEST_MALFORMED,
+                   "key: a rotation period under an hour or over ten years");
+  }
   // Above the primary version it would stop all that the key is for.
   if (op.minimum_version() > key->primary_version()) {
     return Refused(v1::VERSION_CONFLICT,
@@ -278,11 +297,20 @@ absl::StatusOr<Effect> ApplyConfigureKey(
   if (op.has_minimum_version()) key->set_minimum_version(op.minimum_version());
   if (op.has_description()) key->set_description(op.description());
   if (op.has_labels()) *key->mutable_labels() = op.labels().labels();
+  if (op.has_rotation_period_us()) {
+    key->set_rotation_period_us(op.rotation_period_us());
+    const int64_t last_us = key->versions().rbegin()->created_us();
+    KMS_RETURN_IF_ERROR(SetNextRotation(
+        context, *key,
+        op.rotation_period_us() == 0 ? 0 : last_us + op.rotation_period_us()));
+  }
   KMS_RETURN_IF_ERROR(StoreKey(context, *key));
 
   v1::AuditEntry entry;
   entry.mutable_key_configured()->set_key_id(op.key_id());
   entry.mutable_key_configured()->set_minimum_version(key->minimum_version());
+  entry.mutable_key_configured()->set_rotation_period_s(
+      key->rotation_period_us() / kSecondUs);
   return Done(context, std::move(entry));
 }
 

@@ -152,6 +152,22 @@ absl::StatusOr<std::vector<KeyRecord>> StateView::ListKeys(
   return ReadAll<KeyRecord>(rows_, prefix, after, limit);
 }
 
+absl::StatusOr<std::vector<KeyRecord>> StateView::ListDueRotations(
+    size_t limit) const {
+  std::vector<KeyRecord> keys;
+  if (header_.clock_jump_to_us() != 0) return keys;
+  KMS_RETURN_IF_ERROR(rows_.Scan(
+      FamilyPrefix(Family::kRotation), {}, limit,
+      [&](const RowKey& row, std::string) -> absl::Status {
+        const DueKey due = ParseDueKey(row);
+        if (due.due_us > header_.log_time_us()) return absl::OkStatus();
+        KMS_ASSIGN_OR_RETURN(KeyRecord key, FindKey(due.tag, due.key_id));
+        keys.push_back(std::move(key));
+        return absl::OkStatus();
+      }));
+  return keys;
+}
+
 absl::StatusOr<StateView::Policy> StateView::GetPolicy(
     absl::string_view name_space, absl::string_view name,
     std::optional<uint32_t> version) const {

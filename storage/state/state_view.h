@@ -81,6 +81,12 @@ class StateView {
       absl::string_view name_space, absl::string_view after_id,
       size_t limit) const;
 
+  // At most `limit` keys of any namespace whose rotation is due by the view's
+  // log time, the longest due first. None while a jump of the clock waits to be
+  // confirmed.
+  absl::StatusOr<std::vector<::storage::v1::KeyRecord>> ListDueRotations(
+      size_t limit) const;
+
   // --- Policies. NOT_FOUND. ---
   struct Policy {
     uint32_t version;
