@@ -35,6 +35,8 @@ using ::storage::v1::KeyRecord;
 // Rotations by others that one open-ended RotateKey tries to get ahead of.
 constexpr int kRotateTries = 4;
 
+constexpr size_t kLeafSaltSize = 16;
+
 // Keys read at a time from the state.
 constexpr size_t kKeysPerRead = 100;
 
@@ -80,14 +82,24 @@ absl::Status CheckDescription(absl::string_view description) {
   return absl::OkStatus();
 }
 
+// A key as it is on `view`, with what holds its schedules.
+absl::StatusOr<v1::Key> Show(const storage::StateView& view,
+                             absl::StatusOr<KeyRecord> record) {
+  if (!record.ok()) return record.status();
+  v1::Key key = ToKey(*record);
+  if (view.header().clock_jump_to_us() != 0) {
+    key.mutable_held_by()->set_from_us(view.header().clock_jump_from_us());
+    key.mutable_held_by()->set_to_us(view.header().clock_jump_to_us());
+  }
+  return key;
+}
+
 // What a change answers with: the key as it is after it.
 absl::StatusOr<v1::Key> ReadKey(const Instance& instance,
                                 absl::string_view name_space,
                                 absl::string_view key_id) {
-  KMS_ASSIGN_OR_RETURN(
-      const KeyRecord key,
-      instance.replica->View()->GetKeyById(name_space, key_id));
-  return ToKey(key);
+  const auto view = instance.replica->View();
+  return Show(*view, view->GetKeyById(name_space, key_id));
 }
 
 absl::StatusOr<v1::Key> ProposeForKey(const Instance& instance,
@@ -118,6 +130,12 @@ absl::StatusOr<std::string> ParsePageToken(const std::string& token) {
                   "page token: not one of ours, want the previous page's");
   }
   return *id;
+}
+
+absl::Status TooSoon(absl::Duration wait_min) {
+  return Refuse(v1::LIMIT_REACHED,
+                absl::StrCat("destruction: this instance demands a wait of ",
+                             absl::FormatDuration(wait_min)));
 }
 
 // The material of the next version of `key`.
@@ -187,10 +205,8 @@ absl::StatusOr<v1::Key> KeyHandlers::GetKey(
                        BeginAdminCall(holder_, caller));
   KMS_ASSIGN_OR_RETURN(const KeyName key,
                        ResolveKeyName(request.namespace_(), request.name()));
-  KMS_ASSIGN_OR_RETURN(
-      const KeyRecord record,
-      instance->replica->View()->GetKey(key.name_space, key.name));
-  return ToKey(record);
+  const auto view = instance->replica->View();
+  return Show(*view, view->GetKey(key.name_space, key.name));
 }
 
 absl::StatusOr<v1::ListKeysResponse> KeyHandlers::ListKeys(
@@ -292,6 +308,10 @@ absl::StatusOr<v1::Key> KeyHandlers::SetKeyVersionState(
   }
   KMS_ASSIGN_OR_RETURN(const ::storage::v1::KeyVersionState state,
                        ToKeyVersionState(request.state()));
+  if (state == ::storage::v1::DESTROYED &&
+      destruction_wait_min_ > absl::ZeroDuration()) {
+    return TooSoon(destruction_wait_min_);
+  }
   KMS_ASSIGN_OR_RETURN(
       const KeyRecord record,
       instance->replica->View()->GetKey(key.name_space, key.name));
@@ -338,11 +358,70 @@ absl::StatusOr<v1::Key> KeyHandlers::UpdateKey(
     op.set_minimum_version(request.minimum_version());
   }
   if (request.has_description()) op.set_description(request.description());
+  if (request.has_rotation_period_s()) {
+    // What does not fit is no period either; the state refuses it.
+    op.set_rotation_period_us(
+        absl::ToInt64Microseconds(absl::Seconds(request.rotation_period_s())));
+  }
   if (request.has_labels()) {
     *op.mutable_labels()->mutable_labels() =
         ToLabels(request.labels().labels());
   }
   return ProposeForKey(*instance, command, record.key_id());
+}
+
+absl::StatusOr<v1::Key> KeyHandlers::ScheduleKeyVersionDestruction(
+    const Caller& caller,
+    const v1::ScheduleKeyVersionDestructionRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const KeyName key,
+                       ResolveKeyName(request.namespace_(), request.name()));
+  const absl::Duration wait =
+      request.wait_us() == 0
+          ? std::max(kDestructionWaitDefault, destruction_wait_min_)
+          : absl::Microseconds(request.wait_us());
+  if (wait < destruction_wait_min_) return TooSoon(destruction_wait_min_);
+  KMS_ASSIGN_OR_RETURN(
+      const KeyRecord record,
+      instance->replica->View()->GetKeyUncounted(key.name_space, key.name));
+  Command command = NewCommand(*instance, caller, key.name_space);
+  ::storage::v1::ScheduleDestruction& op =
+      *command.mutable_schedule_destruction();
+  op.set_key_id(record.key_id());
+  op.set_version(request.version());
+  op.set_wait_us(absl::ToInt64Microseconds(wait));
+  op.set_leaf_salt(crypto::RandomString(kLeafSaltSize));
+  return ProposeForKey(*instance, command, record.key_id());
+}
+
+absl::StatusOr<v1::Key> KeyHandlers::CancelKeyVersionDestruction(
+    const Caller& caller,
+    const v1::CancelKeyVersionDestructionRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const KeyName key,
+                       ResolveKeyName(request.namespace_(), request.name()));
+  KMS_ASSIGN_OR_RETURN(
+      const KeyRecord record,
+      instance->replica->View()->GetKeyUncounted(key.name_space, key.name));
+  Command command = NewCommand(*instance, caller, key.name_space);
+  command.mutable_cancel_destruction()->set_key_id(record.key_id());
+  command.mutable_cancel_destruction()->set_version(request.version());
+  return ProposeForKey(*instance, command, record.key_id());
+}
+
+absl::StatusOr<v1::ClockJump> KeyHandlers::ConfirmClock(
+    const Caller& caller, const v1::ConfirmClockRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  v1::ClockJump jump;
+  jump.set_from_us(instance->replica->View()->header().clock_jump_from_us());
+  jump.set_to_us(request.to_us());
+  Command command = NewCommand(*instance, caller, kDefaultNamespace);
+  command.mutable_confirm_clock()->set_clock_jump_to_us(request.to_us());
+  KMS_RETURN_IF_ERROR(Propose(*instance, command).status());
+  return jump;
 }
 
 absl::StatusOr<v1::SignedWrappingKey> KeyHandlers::GetWrappingKey(
@@ -390,6 +469,9 @@ absl::StatusOr<v1::RewrapBlobResponse> KeyHandlers::RewrapBlob(
   const auto view = instance->replica->View();
   KMS_ASSIGN_OR_RETURN(const KeyRecord key,
                        view->GetKeyById(header.name_space, header.key_id));
+  if (key.purpose() != ::storage::v1::KEY_PURPOSE_WRAPPING) {
+    return Refuse(v1::PURPOSE_MISMATCH, "key: a stored key");
+  }
   const uint32_t to = key.primary_version();
   KMS_RETURN_IF_ERROR(CheckUsable(key, header.version));
   KMS_RETURN_IF_ERROR(CheckUsable(key, to));
@@ -399,9 +481,6 @@ absl::StatusOr<v1::RewrapBlobResponse> KeyHandlers::RewrapBlob(
   KMS_ASSIGN_OR_RETURN(
       const ::storage::v1::KeyMaterial primary,
       view->GetKeyMaterial(header.name_space, header.key_id, to));
-  if (key.purpose() != ::storage::v1::KEY_PURPOSE_WRAPPING) {
-    return Refuse(v1::PURPOSE_MISMATCH, "key: a stored key");
-  }
   v1::RewrapBlobResponse response;
   KMS_ASSIGN_OR_RETURN(const Secret data_key,
                        OpenStoredBlob(*instance, blob, material));

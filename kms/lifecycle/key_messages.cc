@@ -1,5 +1,6 @@
 #include "kms/lifecycle/key_messages.h"
 
+#include "absl/time/time.h"
 #include "kms/base/refusal.h"
 
 namespace kms::lifecycle {
@@ -35,6 +36,9 @@ v1::Key ToKey(const ::storage::v1::KeyRecord& record) {
                       ? v1::Key::WRAPPING
                       : v1::Key::STORED);
   key.set_minimum_version(record.minimum_version());
+  key.set_rotation_period_s(
+      absl::ToInt64Seconds(absl::Microseconds(record.rotation_period_us())));
+  key.set_next_rotation_us(record.next_rotation_us());
   for (const ::storage::v1::Label& label : record.labels()) {
     (*key.mutable_labels())[label.name()] = label.value();
   }
@@ -46,6 +50,7 @@ v1::Key ToKey(const ::storage::v1::KeyRecord& record) {
     version.set_releases(info.releases());
     version.set_artifact_digest(info.artifact_digest());
     version.set_last_used_us(info.last_used_us());
+    version.set_destroy_at_us(info.destroy_at_us());
   }
   return key;
 }

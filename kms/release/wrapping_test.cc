@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "kms/admin/policy_handlers.h"
@@ -14,6 +15,7 @@
 #include "kms/crypto/random.h"
 #include "kms/instance/testing.h"
 #include "kms/lifecycle/key_handlers.h"
+#include "kms/lifecycle/key_watch.h"
 #include "kms/lifecycle/wrapped_blob.h"
 #include "kms/lifecycle/wrapping_key.h"
 #include "kms/release/receipt.h"
@@ -407,6 +409,44 @@ TEST_F(WrappingTest, AStoredVersionBoundToAnArtifactMustBeAskedForByIt) {
   EXPECT_EQ(Code(wanted), v1::ARTIFACT_MISMATCH);
   wanted.clear_artifact_digest();
   EXPECT_EQ(Code(wanted), v1::REFUSAL_CODE_UNSPECIFIED);
+}
+
+// --- Receipts let their bearers watch (kms/lifecycle/key_watch.h) ---
+
+class Ears : public lifecycle::KeyWatch::Watcher {
+ public:
+  void Tell(const v1::WatchedKey& key) override { told.push_back(key); }
+  void End(const absl::Status& status) override { ended = status; }
+
+  std::vector<v1::WatchedKey> told;
+  absl::Status ended;
+};
+
+TEST_F(WrappingTest, AReceiptLetsItsBearerWatchUntilItsLeaseIsOver) {
+  const auto response = Send(Prepare(Unwrap(Seal(PublicHalf()))));
+  ASSERT_TRUE(response.ok()) << response.status();
+  v1::WatchKeyRequest request;
+  *request.mutable_receipt() = response->receipt();
+  lifecycle::KeyWatch watch(test_->holder);
+  const auto ears = std::make_shared<Ears>();
+  ASSERT_TRUE(watch.Add(TestWorkload(), request, ears).ok());
+  ASSERT_EQ(ears->told.size(), 1u);
+  EXPECT_EQ(ears->told[0].key_id(), PublicHalf().key_id());
+  Rotate();
+  watch.Look();
+  ASSERT_EQ(ears->told.size(), 2u);
+  EXPECT_EQ(ears->told[1].primary_version(), 2u);
+  v1::WatchKeyRequest changed = request;
+  changed.mutable_receipt()->mutable_signature()->pop_back();
+  EXPECT_EQ(RefusalOf(watch.Add(TestWorkload(), changed, ears)),
+            v1::SIGNATURE_INVALID);
+  test_->clock.Advance(absl::Hours(1));
+  Rotate();  // Log time moves with a command.
+  watch.Look();
+  EXPECT_EQ(RefusalOf(ears->ended), v1::CHALLENGE_EXPIRED);
+  EXPECT_EQ(ears->told.size(), 2u);
+  EXPECT_EQ(RefusalOf(watch.Add(TestWorkload(), request, ears)),
+            v1::CHALLENGE_EXPIRED);
 }
 
 }  // namespace
