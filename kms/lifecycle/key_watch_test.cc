@@ -97,7 +97,8 @@ TEST_F(KeyWatchTest, RefusesWhoShowsNeitherReceiptNorCertificate) {
   EXPECT_EQ(RefusalOf(watch_.Add(TestWorkload(), request, ears)),
             v1::SIGNATURE_INVALID);
   // A bad receipt is one for an administrator too.
-  EXPECT_EQ(RefusalOf(watch_.Add(admin_, request, ears)), v1::SIGNATURE_INVALID);
+  EXPECT_EQ(RefusalOf(watch_.Add(admin_, request, ears)),
+            v1::SIGNATURE_INVALID);
   EXPECT_EQ(RefusalOf(Add("c", ears)), v1::NOT_FOUND);
   EXPECT_EQ(RefusalOf(Add("../a", ears)), v1::REQUEST_MALFORMED);
   EXPECT_TRUE(ears->told.empty());

@@ -166,8 +166,8 @@ absl::Status FireDestruction(ApplyContext& context, const RowKey& row) {
       context.rows.GetRecord<::storage::v1::DestructionRecord>(row));
   KMS_ASSIGN_OR_RETURN(
       auto key, context.rows.GetRecord<KeyRecord>(KeyRow(due.tag, due.key_id)));
-  if (!record.has_value() || !key.has_value() ||
-      due.version < 1 || due.version > key->last_version() ||
+  if (!record.has_value() || !key.has_value() || due.version < 1 ||
+      due.version > key->last_version() ||
       InfoOf(*key, due.version).destroy_at_us() != due.due_us) {
     return RowLoss(Family::kDestruction, "is of no version");
   }
