@@ -100,6 +100,37 @@ class KeyService final : public v1::KeyService::Service {
                         });
   }
 
+  grpc::Status ScheduleKeyVersionDestruction(
+      grpc::ServerContext* context,
+      const v1::ScheduleKeyVersionDestructionRequest* request,
+      v1::Key* response) override {
+    return gate_.Answer(
+        AdministratorRpc("KeyService.ScheduleKeyVersionDestruction"), *context,
+        *request, *response, [&](const Call& call) {
+          return handlers_.ScheduleKeyVersionDestruction(call.caller, *request);
+        });
+  }
+
+  grpc::Status CancelKeyVersionDestruction(
+      grpc::ServerContext* context,
+      const v1::CancelKeyVersionDestructionRequest* request,
+      v1::Key* response) override {
+    return gate_.Answer(
+        AdministratorRpc("KeyService.CancelKeyVersionDestruction"), *context,
+        *request, *response, [&](const Call& call) {
+          return handlers_.CancelKeyVersionDestruction(call.caller, *request);
+        });
+  }
+
+  grpc::Status ConfirmClock(grpc::ServerContext* context,
+                            const v1::ConfirmClockRequest* request,
+                            v1::ClockJump* response) override {
+    return gate_.Answer(AdministratorRpc("KeyService.ConfirmClock"), *context,
+                        *request, *response, [&](const Call& call) {
+                          return handlers_.ConfirmClock(call.caller, *request);
+                        });
+  }
+
   grpc::Status GetImportKey(grpc::ServerContext* context,
                             const v1::GetImportKeyRequest* request,
                             v1::ImportKey* response) override {

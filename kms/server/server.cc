@@ -20,6 +20,8 @@
 #include "kms/collateral/collateral_handlers.h"
 #include "kms/instance/instance.h"
 #include "kms/lifecycle/key_handlers.h"
+#include "kms/lifecycle/key_watch.h"
+#include "kms/lifecycle/rotator.h"
 #include "kms/release/release_handler.h"
 #include "kms/seal/seal_handlers.h"
 #include "kms/seal/unsealer.h"
@@ -37,6 +39,7 @@
 #include "kms/server/status_handler.h"
 #include "kms/server/status_service.h"
 #include "kms/server/tls.h"
+#include "kms/server/watch_service.h"
 #include "kms/server/workload_service.h"
 
 namespace kms::server {
@@ -213,19 +216,27 @@ class Server::Impl {
                           holder_.get(), &log, &clock}),
         status_(*unsealer_, *holder_, Warnings(config)),
         release_(*holder_, clock, checkpoints_, ReleaseOptionsOf(config)),
-        keys_(*holder_),
+        keys_(*holder_, config.destruction_wait_min),
+        rotator_(*holder_),
+        watch_(*holder_),
         policies_(*holder_),
         collateral_(*holder_),
         audit_(*holder_, checkpoints_),
         seal_(*unsealer_),
-        heartbeat_(HeartbeatOptions{
-            holder_.get(), &status_, &checkpoints_, unsealer_.get(), &log,
-            &clock,
-            [this](absl::Time deadline) { return release_.Tick(deadline); }}),
+        heartbeat_(HeartbeatOptions{holder_.get(), &status_, &checkpoints_,
+                                    unsealer_.get(), &log, &clock,
+                                    [this](absl::Time deadline) {
+                                      const absl::Status told =
+                                          release_.Tick(deadline);
+                                      const absl::Status rotated =
+                                          rotator_.Tick(deadline);
+                                      return told.ok() ? rotated : told;
+                                    }}),
         status_service_(gate_, status_),
         seal_service_(gate_, seal_, heartbeat_),
         workload_service_(gate_, release_),
         key_service_(gate_, keys_),
+        watch_service_(CallerIdentity(config.administrators), watch_, log),
         policy_service_(gate_, policies_),
         collateral_service_(gate_, collateral_),
         audit_service_(gate_, audit_) {
@@ -251,6 +262,7 @@ class Server::Impl {
     builder.RegisterService(&seal_service_);
     builder.RegisterService(&workload_service_);
     builder.RegisterService(&key_service_);
+    builder.RegisterService(&watch_service_);
     builder.RegisterService(&policy_service_);
     builder.RegisterService(&collateral_service_);
     builder.RegisterService(&audit_service_);
@@ -268,6 +280,7 @@ class Server::Impl {
     heartbeat_.Start(
         [health](bool serving) { health->SetServingStatus(serving); });
     if (fetch_ != nullptr) fetch_->Start();
+    watch_.Start();
     log_.Write(LogLevel::kInfo, "serving",
                {{"version", kVersion},
                 {"port", absl::StrCat(ports_[0])},
@@ -284,6 +297,7 @@ class Server::Impl {
       // What still waits for the log is answered by the replica that stops.
       unsealer_->Seal(clock_.Now()).IgnoreError();
     }
+    watch_.Stop();
     grpc_->Shutdown(std::chrono::system_clock::now() +
                     absl::ToChronoNanoseconds(kAnswersLeaveTimeout));
     grpc_->Wait();
@@ -304,6 +318,8 @@ class Server::Impl {
   audit::CheckpointSigner checkpoints_;  // The only one.
   release::ReleaseHandler release_;
   lifecycle::KeyHandlers keys_;
+  lifecycle::Rotator rotator_;
+  lifecycle::KeyWatch watch_;
   admin::PolicyHandlers policies_;
   collateral::CollateralHandlers collateral_;
   audit::AuditHandlers audit_;
@@ -315,6 +331,7 @@ class Server::Impl {
   SealService seal_service_;
   WorkloadService workload_service_;
   KeyService key_service_;
+  WatchService watch_service_;
   PolicyService policy_service_;
   CollateralService collateral_service_;
   AuditService audit_service_;
