@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -19,6 +20,7 @@
 #include "kms/admin/policy_cache.h"
 #include "kms/collateral/appraisal_inputs.h"
 #include "kms/instance/instance.h"
+#include "kms/lifecycle/wrapped_blob.h"
 #include "kms/release/limits.h"
 #include "policy/verifier/verified_cache.h"
 #include "policy/verifier/verifier.h"
@@ -41,6 +43,18 @@ struct Session {
   std::string evidence_digest;    // 32 bytes, SHA-256.
   uint16_t kem_id = 0;
   BytesView recipient_public_key;
+
+  // Of a wrapping key: a blob, whose version is `version`; or how long a fresh
+  // data key is to be. See data_key.h.
+  std::optional<lifecycle::WrappedBlob> blob;
+  std::string blob_digest;  // 32 bytes, SHA-256; empty: no blob.
+  uint32_t data_key_bytes = 0;
+  bool rewrap = false;          // The blob, to the primary version.
+  std::string artifact_digest;  // That the request names; empty: none.
+
+  bool wants_data_key() const {
+    return blob.has_value() || data_key_bytes != 0;
+  }
 };
 
 // What verified Evidence led to.
@@ -53,7 +67,7 @@ struct Judgement {
   // Of what was judged; empty or 0 as far as it did not come to it.
   std::string key_id;  // 16 bytes.
   uint32_t key_version = 0;
-  std::string wrapped_material;
+  ::storage::v1::KeyMaterial material;
   std::string policy;
   uint32_t policy_version = 0;
   std::string policy_digest;      // 32 bytes.
@@ -91,7 +105,7 @@ class Appraiser {
     uint32_t version = 0;  // That was asked for, or the primary one.
     uint32_t policy_version = 0;
     admin::CachedPolicy policy;
-    std::string wrapped_material;
+    ::storage::v1::KeyMaterial material;
   };
   // Those of one state; another state empties it.
   struct KnownKeys {

@@ -462,6 +462,9 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
       .Key("evidence_retention", Need::kOptional,
            values.Duration(config.evidence_retention, absl::ZeroDuration(),
                            absl::Hours(10 * 366 * 24)))
+      .Key("destruction_wait_min", Need::kOptional,
+           values.Duration(config.destruction_wait_min, absl::ZeroDuration(),
+                           absl::Hours(366 * 24)))
       .Key("scrub_interval", Need::kOptional,
            values.Duration(config.scrub_interval, absl::Minutes(1),
                            absl::Hours(90 * 24)))

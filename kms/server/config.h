@@ -86,6 +86,9 @@ struct Config {
   Limits limits;
   // How long judged Evidence is kept, encrypted, for auditors; zero: not.
   absl::Duration evidence_retention = absl::Hours(720);
+  // The shortest wait before a key version is destroyed; over zero, none is
+  // destroyed at once.
+  absl::Duration destruction_wait_min = absl::ZeroDuration();
   // The whole stored state is read and checked at most this often.
   absl::Duration scrub_interval = absl::Hours(24);
   absl::Duration challenge_ttl = absl::Minutes(5);

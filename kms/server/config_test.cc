@@ -69,6 +69,7 @@ TEST(ConfigTest, TheExampleShowsTheDefaults) {
   EXPECT_EQ(example->limits.request_bytes, smallest->limits.request_bytes);
   EXPECT_EQ(example->challenge_ttl, smallest->challenge_ttl);
   EXPECT_EQ(example->evidence_retention, smallest->evidence_retention);
+  EXPECT_EQ(example->destruction_wait_min, smallest->destruction_wait_min);
   EXPECT_EQ(example->scrub_interval, smallest->scrub_interval);
   EXPECT_EQ(example->drain_timeout, smallest->drain_timeout);
   EXPECT_EQ(example->on_fatal, smallest->on_fatal);
@@ -199,8 +200,8 @@ TEST(ConfigTest, RefusesNumbersOutOfRange) {
         "limits: {releases_per_second: inf}",
         "limits: {request_bytes: 4194305}", "challenge_ttl: 31m",
         "challenge_ttl: inf", "drain_timeout: 0s", "evidence_retention: -1s",
-        "metrics: {listen: 9464}", "scrub_interval: 1s", "on_fatal: ignore",
-        "log: {level: loud}"}) {
+        "metrics: {listen: 9464}", "destruction_wait_min: -1s",
+        "scrub_interval: 1s", "on_fatal: ignore", "log: {level: loud}"}) {
     EXPECT_THAT(FaultsOf(absl::StrCat(kSmallest, line, "\n")),
                 HasSubstr("f.yaml:9:"))
         << line;

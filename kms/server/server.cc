@@ -20,6 +20,8 @@
 #include "kms/collateral/collateral_handlers.h"
 #include "kms/instance/instance.h"
 #include "kms/lifecycle/key_handlers.h"
+#include "kms/lifecycle/key_watch.h"
+#include "kms/lifecycle/rotator.h"
 #include "kms/metrics/call_metrics.h"
 #include "kms/metrics/endpoint.h"
 #include "kms/metrics/instance_metrics.h"
@@ -40,6 +42,7 @@
 #include "kms/server/status_handler.h"
 #include "kms/server/status_service.h"
 #include "kms/server/tls.h"
+#include "kms/server/watch_service.h"
 #include "kms/server/workload_service.h"
 
 namespace kms::server {
@@ -237,19 +240,27 @@ class Server::Impl {
         status_(*unsealer_, *holder_, Warnings(config)),
         release_(*holder_, clock, checkpoints_, ReleaseOptionsOf(config),
                  inputs_),
-        keys_(*holder_),
+        keys_(*holder_, config.destruction_wait_min),
+        rotator_(*holder_),
+        watch_(*holder_),
         policies_(*holder_, inputs_),
         collateral_(*holder_, inputs_),
         audit_(*holder_, checkpoints_),
         seal_(*unsealer_),
-        heartbeat_(HeartbeatOptions{
-            holder_.get(), &status_, &checkpoints_, unsealer_.get(), &log,
-            &clock,
-            [this](absl::Time deadline) { return release_.Tick(deadline); }}),
+        heartbeat_(HeartbeatOptions{holder_.get(), &status_, &checkpoints_,
+                                    unsealer_.get(), &log, &clock,
+                                    [this](absl::Time deadline) {
+                                      const absl::Status told =
+                                          release_.Tick(deadline);
+                                      const absl::Status rotated =
+                                          rotator_.Tick(deadline);
+                                      return told.ok() ? rotated : told;
+                                    }}),
         status_service_(gate_, status_),
         seal_service_(gate_, seal_, heartbeat_),
         workload_service_(gate_, release_),
         key_service_(gate_, keys_),
+        watch_service_(CallerIdentity(config.administrators), watch_, log),
         policy_service_(gate_, policies_),
         collateral_service_(gate_, collateral_),
         audit_service_(gate_, audit_) {
@@ -275,6 +286,7 @@ class Server::Impl {
     builder.RegisterService(&seal_service_);
     builder.RegisterService(&workload_service_);
     builder.RegisterService(&key_service_);
+    builder.RegisterService(&watch_service_);
     builder.RegisterService(&policy_service_);
     builder.RegisterService(&collateral_service_);
     builder.RegisterService(&audit_service_);
@@ -300,6 +312,7 @@ class Server::Impl {
       log_.Write(LogLevel::kInfo, "metrics",
                  {{"port", absl::StrCat(metrics_->port())}});
     }
+    watch_.Start();
     log_.Write(LogLevel::kInfo, "serving",
                {{"version", kVersion},
                 {"port", absl::StrCat(ports_[0])},
@@ -316,6 +329,7 @@ class Server::Impl {
       // What still waits for the log is answered by the replica that stops.
       unsealer_->Seal(clock_.Now()).IgnoreError();
     }
+    watch_.Stop();
     grpc_->Shutdown(std::chrono::system_clock::now() +
                     absl::ToChronoNanoseconds(kAnswersLeaveTimeout));
     grpc_->Wait();
@@ -340,6 +354,8 @@ class Server::Impl {
       std::make_shared<collateral::AppraisalInputsCache>();
   release::ReleaseHandler release_;
   lifecycle::KeyHandlers keys_;
+  lifecycle::Rotator rotator_;
+  lifecycle::KeyWatch watch_;
   admin::PolicyHandlers policies_;
   collateral::CollateralHandlers collateral_;
   audit::AuditHandlers audit_;
@@ -351,6 +367,7 @@ class Server::Impl {
   SealService seal_service_;
   WorkloadService workload_service_;
   KeyService key_service_;
+  WatchService watch_service_;
   PolicyService policy_service_;
   CollateralService collateral_service_;
   AuditService audit_service_;

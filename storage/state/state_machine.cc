@@ -134,6 +134,7 @@ class StateMachine::Impl {
                                              const Batch& batch);
   absl::Status StateClock(ApplyContext& context, const Batch& batch);
   absl::Status PruneSpent(ApplyContext& context, size_t most);
+  absl::Status FireDestructions(ApplyContext& context);
   absl::Status ApplyCommands(ApplyContext& context, const Batch& batch,
                              BatchResult& result);
   absl::Status AddRejectedLeaf(ApplyContext& context, BatchResult& result);
@@ -157,6 +158,8 @@ class StateMachine::Impl {
   // expires before this, and none stands at or before this row key.
   int64_t next_expiry_us_ = std::numeric_limits<int64_t>::min();
   std::string pruned_through_;
+  // Of the scheduled destructions: none is due before this.
+  int64_t next_destruction_us_ = std::numeric_limits<int64_t>::min();
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<const StateView> view_ ABSL_GUARDED_BY(mutex_);
@@ -356,6 +359,7 @@ absl::Status StateMachine::Impl::ApplyNext(
   KMS_RETURN_IF_ERROR(PruneSpent(
       context,
       kSpentPrunedPerBatchMin + static_cast<size_t>(batch.commands_size())));
+  KMS_RETURN_IF_ERROR(FireDestructions(context));
   return ApplyCommands(context, batch, result);
 }
 
@@ -477,6 +481,32 @@ absl::Status StateMachine::Impl::PruneSpent(ApplyContext& context,
   return absl::OkStatus();
 }
 
+// Before the commands: what is due is gone for them.
+absl::Status StateMachine::Impl::FireDestructions(ApplyContext& context) {
+  const int64_t now = header_.log_time_us();
+  if (now < next_destruction_us_ || header_.clock_jump_to_us() != 0) {
+    return absl::OkStatus();
+  }
+  std::vector<RowKey> due;
+  int64_t next = std::numeric_limits<int64_t>::max();
+  KMS_RETURN_IF_ERROR(reader_.Scan(
+      FamilyPrefix(Family::kDestruction), {}, kDestructionsPerBatchMax + 1,
+      [&](const RowKey& row, std::string) -> absl::Status {
+        const int64_t due_us = ParseDueKey(row).due_us;
+        if (due_us > now || due.size() == kDestructionsPerBatchMax) {
+          next = std::min(next, due_us);
+        } else {
+          due.push_back(row);
+        }
+        return absl::OkStatus();
+      }));
+  for (const RowKey& row : due) {
+    KMS_RETURN_IF_ERROR(FireDestruction(context, row));
+  }
+  next_destruction_us_ = next;
+  return absl::OkStatus();
+}
+
 absl::Status StateMachine::Impl::ApplyCommands(ApplyContext& context,
                                                const Batch& batch,
                                                BatchResult& result) {
@@ -491,6 +521,11 @@ absl::Status StateMachine::Impl::ApplyCommands(ApplyContext& context,
       if (command.has_release() && effect.ok()) {
         next_expiry_us_ =
             std::min(next_expiry_us_, command.release().challenge_expires_us());
+      }
+      if (command.has_schedule_destruction() && effect.ok()) {
+        next_destruction_us_ = std::min(
+            next_destruction_us_,
+            header_.log_time_us() + command.schedule_destruction().wait_us());
       }
       result.effects.push_back(std::move(effect));
     } else {

@@ -10,6 +10,7 @@
 #include "tools/kmsctl/evidence.h"
 #include "tools/kmsctl/hardware.h"
 #include "tools/kmsctl/key.h"
+#include "tools/kmsctl/lease.h"
 #include "tools/kmsctl/policy.h"
 #include "tools/kmsctl/seal.h"
 #include "tools/kmsctl/weights.h"
@@ -27,6 +28,7 @@ std::unique_ptr<CLI::App> MakeApp(Context& context) {
   context.AddOptions(*app);
   AddSealCommands(*app, context);
   AddKeyCommands(*app, context);
+  AddLeaseCommands(*app, context);
   AddPolicyCommands(*app, context);
   AddAnchorCommands(*app, context);
   AddCollateralCommands(*app, context);
