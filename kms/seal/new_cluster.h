@@ -28,6 +28,7 @@ inline constexpr char kInstanceFileName[] = "instance";
 inline constexpr char kCheckpointFileName[] = "checkpoint";
 inline constexpr char kEvidenceName[] = "evidence";
 inline constexpr char kStateName[] = "state";
+inline constexpr char kNewStateName[] = "state.new";
 inline constexpr char kLogName[] = "log";
 inline constexpr char kAcknowledgedName[] = "log.acknowledged";
 
