@@ -17,7 +17,15 @@ namespace {
 
 constexpr char kNeverNegotiated[] = "PSK-AES256-GCM-SHA384";
 
-// A public file: any owner and mode.
+}  // namespace
+
+absl::Status AllowOnlyTls13() {
+  if (setenv("GRPC_SSL_CIPHER_SUITES", kNeverNegotiated, 1) != 0) {
+    return absl::InternalError("setenv: no room");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> ReadPublicPem(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return absl::NotFoundError(absl::StrCat(path, ": cannot be opened"));
@@ -37,13 +45,14 @@ absl::StatusOr<std::string> ReadPublicPem(const std::string& path) {
   return pem;
 }
 
-}  // namespace
-
-absl::Status AllowOnlyTls13() {
-  if (setenv("GRPC_SSL_CIPHER_SUITES", kNeverNegotiated, 1) != 0) {
-    return absl::InternalError("setenv: no room");
+absl::StatusOr<std::string> ReadPrivatePem(const std::string& path) {
+  KMS_ASSIGN_OR_RETURN(std::string pem,
+                       seal::ReadPrivateFile(path, kPemBytesMax));
+  if (!absl::StrContains(pem, "PRIVATE KEY-----")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": no PEM private key"));
   }
-  return absl::OkStatus();
+  return pem;
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(
@@ -54,12 +63,7 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(
                        ReadPublicPem(files.administrators_ca));
   grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
   KMS_ASSIGN_OR_RETURN(pair.cert_chain, ReadPublicPem(files.certificate));
-  KMS_ASSIGN_OR_RETURN(pair.private_key,
-                       seal::ReadPrivateFile(files.private_key, kPemBytesMax));
-  if (!absl::StrContains(pair.private_key, "PRIVATE KEY-----")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(files.private_key, ": no PEM private key"));
-  }
+  KMS_ASSIGN_OR_RETURN(pair.private_key, ReadPrivatePem(files.private_key));
   options.pem_key_cert_pairs.push_back(std::move(pair));
   return grpc::SslServerCredentials(options);
 }
