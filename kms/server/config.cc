@@ -386,12 +386,13 @@ void DescribeCluster(Values& values, Faults& faults, ClusterConfig& cluster,
       .Key("development_token_file", Need::kOptional,
            values.AbsolutePath(cluster.development_token_file))
       .Key("join", Need::kOptional,
-           [&](const YAML::Node& node, const std::string& key) {
-             Mapping join(key, faults);
+           [&v = values, &f = faults, &c = cluster](const YAML::Node& node,
+                                                    const std::string& key) {
+             Mapping join(key, f);
              join.Key("cluster_id", Need::kRequired,
-                      values.HexBytes(cluster.join_cluster_id, 16))
+                      v.HexBytes(c.join_cluster_id, 16))
                  .Key("identity_key", Need::kRequired,
-                      values.HexBytes(cluster.join_identity_key, 32));
+                      v.HexBytes(c.join_identity_key, 32));
              join.Check(node);
            });
 }
