@@ -30,6 +30,7 @@ inline constexpr char kInstanceFileName[] = "instance";
 inline constexpr char kCheckpointFileName[] = "checkpoint";
 inline constexpr char kEvidenceName[] = "evidence";
 inline constexpr char kStateName[] = "state";  // Others: log_store.h.
+inline constexpr char kNewStateName[] = "state.new";
 
 struct NewClusterOptions {
   std::string directory;  // Exists, empty.

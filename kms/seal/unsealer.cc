@@ -22,9 +22,12 @@
 #include "kms/seal/log_store.h"
 #include "kms/seal/new_cluster.h"
 #include "kms/seal/private_file.h"
+#include "proto/storage/v1/record.pb.h"
 #include "storage/engine/rocksdb_engine.h"
 #include "storage/envelope/envelope.h"
 #include "storage/replica/replica.h"
+#include "storage/snapshot/snapshot_receiver.h"
+#include "storage/state/row_store.h"
 
 namespace kms::seal {
 namespace {
@@ -80,6 +83,31 @@ absl::StatusOr<Secret> RootForInit(SealKind kind, const std::string& key_file) {
   return root;
 }
 
+// A joiner's root key comes from its donor; one that is here already must be
+// the same.
+absl::Status KeepDevelopmentKey(const std::string& key_file,
+                                const Secret& root) {
+  const absl::StatusOr<Secret> kept = ReadRootKeyFile(key_file);
+  if (absl::IsNotFound(kept.status())) return WriteSecretFile(key_file, root);
+  KMS_RETURN_IF_ERROR(kept.status());
+  if (*kept == root) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(key_file, ": holds another cluster's root key"));
+}
+
+absl::Status RemoveDirectory(const std::string& path) {
+  std::error_code failed;
+  std::filesystem::remove_all(path, failed);
+  if (!failed) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(path, ": cannot be removed"));
+}
+
+absl::Status Rename(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) == 0) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat(to, ": cannot be made (errno ", errno, ")"));
+}
+
 absl::StatusOr<crypto::Ed25519SigningKey> PrimarySigningKey(
     const storage::Keyring& keyring, storage::KeyKind kind) {
   KMS_ASSIGN_OR_RETURN(const Secret* seed,
@@ -92,6 +120,48 @@ absl::StatusOr<std::shared_ptr<const storage::Envelope>> EnvelopeOf(
   KMS_ASSIGN_OR_RETURN(storage::Keyring copy, keyring.Clone());
   return storage::Envelope::Create(
       std::make_shared<const storage::Keyring>(std::move(copy)));
+}
+
+// What the state here has applied; nothing if it is empty.
+absl::StatusOr<std::optional<storage::KnownState>> ReadKnownState(
+    const storage::Engine& engine, const storage::Envelope& envelope) {
+  KMS_ASSIGN_OR_RETURN(
+      const auto header,
+      storage::RowReader(engine, envelope)
+          .GetRecord<::storage::v1::StateHeader>(storage::HeaderRow()));
+  if (!header.has_value()) return std::optional<storage::KnownState>();
+  storage::KnownState known;
+  known.position = {header->epoch(), header->index()};
+  known.tree_size = header->tree_size();
+  known.tree_root = header->tree_root();
+  return std::optional<storage::KnownState>(std::move(known));
+}
+
+// From one donor into an empty engine; `position`: of what came.
+absl::Status ReceiveSnapshot(SnapshotSource& source, size_t donor,
+                             const SnapshotAsker& asker,
+                             const std::optional<storage::KnownState>& known,
+                             storage::Engine& into,
+                             const storage::Envelope& envelope,
+                             storage::LogPosition& position) {
+  std::optional<storage::SnapshotReceiver> receiver;
+  KMS_RETURN_IF_ERROR(source.Copy(
+      donor, asker,
+      [&](storage::LogPosition sent) -> absl::Status {
+        KMS_ASSIGN_OR_RETURN(
+            receiver, storage::SnapshotReceiver::Create(
+                          into, envelope, asker.cluster_id, sent, known));
+        position = sent;
+        return absl::OkStatus();
+      },
+      [&](absl::string_view chunk) -> absl::Status {
+        if (receiver.has_value()) return receiver->Add(chunk);
+        return Refuse(v1::DATA_LOSS, "snapshot: a chunk before its position");
+      }));
+  if (!receiver.has_value()) {
+    return Refuse(v1::DATA_LOSS, "snapshot: nothing came");
+  }
+  return receiver->Finish();
 }
 
 }  // namespace
@@ -212,6 +282,20 @@ absl::StatusOr<OpenedSeal> Unsealer::OpenDevelopmentSeal(
   return OpenedSeal{std::move(root), std::move(keyring)};
 }
 
+// An init or join that did not finish was never answered: nothing there is
+// anyone's.
+absl::StatusOr<std::string> Unsealer::MakeUnfinished() const {
+  const std::string directory = In(options_.data_dir, kUnfinishedName);
+  KMS_RETURN_IF_ERROR(RemoveDirectory(directory));
+  KMS_RETURN_IF_ERROR(MakeDirectory(directory));
+  return directory;
+}
+
+absl::Status Unsealer::FinishCluster() const {
+  return Rename(In(options_.data_dir, kUnfinishedName),
+                In(options_.data_dir, kClusterName));
+}
+
 absl::StatusOr<InitResult> Unsealer::Init(absl::string_view principal,
                                           uint32_t shares, uint32_t threshold) {
   absl::MutexLock life(&life_mutex_);
@@ -223,29 +307,17 @@ absl::StatusOr<InitResult> Unsealer::Init(absl::string_view principal,
                   "init: a development seal has no shares, want 0 of 0");
   }
   NewClusterOptions making;
-  making.directory = In(options_.data_dir, kUnfinishedName);
   making.kind = options_.kind;
   making.shares = shares;
   making.threshold = threshold;
   making.principal = std::string(principal);
   making.etcd = options_.etcd;
   making.clock = options_.clock;
-  // An init that did not finish was never answered: nothing there is anyone's.
-  std::error_code failed;
-  std::filesystem::remove_all(making.directory, failed);
-  if (failed) {
-    return absl::UnavailableError(
-        absl::StrCat(making.directory, ": cannot be removed"));
-  }
-  KMS_RETURN_IF_ERROR(MakeDirectory(making.directory));
+  KMS_ASSIGN_OR_RETURN(making.directory, MakeUnfinished());
   KMS_ASSIGN_OR_RETURN(
       Secret root, RootForInit(options_.kind, options_.development_key_file));
   KMS_ASSIGN_OR_RETURN(NewCluster made, MakeCluster(making, std::move(root)));
-  const std::string cluster = In(options_.data_dir, kClusterName);
-  if (rename(making.directory.c_str(), cluster.c_str()) != 0) {
-    return absl::UnavailableError(
-        absl::StrCat(cluster, ": cannot be made (errno ", errno, ")"));
-  }
+  KMS_RETURN_IF_ERROR(FinishCluster());
   InitResult result;
   result.cluster_id = made.seal.commitments.cluster_id;
   result.identity_public_key = made.seal.identity_public_key;
@@ -256,6 +328,68 @@ absl::StatusOr<InitResult> Unsealer::Init(absl::string_view principal,
   result.opened = SyncDirectory(options_.data_dir);
   if (result.opened.ok()) result.opened = OpenInstance(made.opened);
   return result;
+}
+
+absl::Status Unsealer::Join(JoinedCluster joined) {
+  absl::MutexLock life(&life_mutex_);
+  if (state().initialized) {
+    return Refuse(v1::ALREADY_INITIALIZED,
+                  "join: this instance belongs to a cluster already");
+  }
+  if (joined.seal.kind != options_.kind) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "join: the cluster's seal is ", SealKindName(joined.seal.kind),
+        ", the configuration says ", SealKindName(options_.kind)));
+  }
+  if (options_.kind == SealKind::kDevelopment) {
+    KMS_RETURN_IF_ERROR(
+        KeepDevelopmentKey(options_.development_key_file, joined.root));
+  }
+  KMS_ASSIGN_OR_RETURN(
+      InstanceFile file,
+      MakeInstanceFile(AsBytes(joined.seal.commitments.cluster_id),
+                       AsBytes(joined.instance_id), joined.instance_key,
+                       joined.root));
+  KMS_ASSIGN_OR_RETURN(storage::Keyring keyring,
+                       OpenKeyringOf(joined.seal, joined.root));
+  KMS_ASSIGN_OR_RETURN(const std::string unfinished, MakeUnfinished());
+  KMS_RETURN_IF_ERROR(WritePrivateFile(In(unfinished, kInstanceFileName),
+                                       AsBytes(EncodeInstanceFile(file))));
+  KMS_RETURN_IF_ERROR(WritePrivateFile(In(unfinished, kSealFileName),
+                                       AsBytes(EncodeSealFile(joined.seal))));
+  KMS_RETURN_IF_ERROR(FinishCluster());
+  Adopt(std::move(joined.seal), std::move(file));
+  KMS_RETURN_IF_ERROR(SyncDirectory(options_.data_dir));
+  return OpenInstance(OpenedSeal{std::move(joined.root), std::move(keyring)});
+}
+
+absl::StatusOr<RootCopy> Unsealer::CopyRoot() const {
+  std::shared_ptr<const Secret> root;
+  RootCopy copy;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (root_ == nullptr) {
+      return Refuse(v1::SEALED, "root key: this instance is sealed");
+    }
+    root = root_;
+    copy.seal_file = EncodeSealFile(*seal_);
+  }
+  KMS_ASSIGN_OR_RETURN(copy.root, root->Clone());
+  return copy;
+}
+
+absl::Status Unsealer::Reopen(absl::Time deadline) {
+  absl::MutexLock life(&life_mutex_);
+  KMS_ASSIGN_OR_RETURN(RootCopy copy, CopyRoot());
+  KMS_RETURN_IF_ERROR(LetGo(deadline));
+  std::optional<SealFile> seal;
+  {
+    absl::MutexLock lock(&mutex_);
+    seal = seal_;
+  }
+  KMS_ASSIGN_OR_RETURN(storage::Keyring keyring,
+                       OpenKeyringOf(*seal, copy.root));
+  return OpenInstance(OpenedSeal{std::move(copy.root), std::move(keyring)});
 }
 
 absl::Status Unsealer::CheckSealed() const {
@@ -352,6 +486,56 @@ std::unique_ptr<storage::EvidenceArchive> Unsealer::OpenEvidence(
       options_.evidence_retention);
 }
 
+// A state that the log's trim has passed cannot be continued, only replaced.
+absl::StatusOr<std::unique_ptr<storage::Replica>> Unsealer::OpenOrCopy(
+    Opened& next, storage::ReplicaOptions options) const {
+  const absl::Time deadline = options_.clock->Now() + kOpenTimeout;
+  auto serving = storage::Replica::Open(options, deadline);
+  if (!absl::IsOutOfRange(serving.status()) || options_.snapshots == nullptr) {
+    return serving;
+  }
+  KMS_RETURN_IF_ERROR(CopyState(next, options));
+  options.state = next.state_engine.get();
+  return storage::Replica::Open(options, deadline);
+}
+
+// Receives beside the old state, and replaces it by one rename: a crash leaves
+// the old one, the new one, or none, which is copied again.
+absl::Status Unsealer::CopyState(Opened& next,
+                                 const storage::ReplicaOptions& options) const {
+  const std::string cluster = In(options_.data_dir, kClusterName);
+  const std::string path = In(cluster, kStateName);
+  const std::string fresh = In(cluster, kNewStateName);
+  KMS_ASSIGN_OR_RETURN(const std::optional<storage::KnownState> known,
+                       ReadKnownState(*next.state_engine, *options.envelope));
+  SnapshotAsker asker{
+      options.cluster_id, ToString(options.instance.bytes), options.signing_key,
+      known.has_value() ? known->position : storage::LogPosition()};
+  storage::RocksdbOptions engine;
+  engine.on_fatal = options_.on_fatal;
+  engine.replayable = true;
+  absl::Status copied = absl::UnavailableError("snapshot: no peer to ask");
+  storage::LogPosition position;
+  for (size_t donor = 0; donor < options_.snapshots->donors(); ++donor) {
+    KMS_RETURN_IF_ERROR(RemoveDirectory(fresh));
+    engine.path = fresh;
+    KMS_ASSIGN_OR_RETURN(const std::unique_ptr<storage::Engine> into,
+                         storage::OpenRocksdbEngine(engine));
+    copied = ReceiveSnapshot(*options_.snapshots, donor, asker, known, *into,
+                             *options.envelope, position);
+    if (copied.ok()) break;
+  }
+  KMS_RETURN_IF_ERROR(copied);
+  next.state_engine.reset();
+  KMS_RETURN_IF_ERROR(RemoveDirectory(path));
+  KMS_RETURN_IF_ERROR(Rename(fresh, path));
+  KMS_RETURN_IF_ERROR(SyncDirectory(cluster));
+  engine.path = path;
+  KMS_ASSIGN_OR_RETURN(next.state_engine, storage::OpenRocksdbEngine(engine));
+  if (options_.on_snapshot != nullptr) options_.on_snapshot(position);
+  return absl::OkStatus();
+}
+
 // But for log and envelope.
 storage::ReplicaOptions Unsealer::ReplicaOptionsOf(
     const Opened& next, const SealFile& seal, const InstanceFile& file) const {
@@ -420,17 +604,16 @@ absl::Status Unsealer::OpenReplica(Opened& next, const SealFile& seal,
   storage::ReplicaOptions replica = ReplicaOptionsOf(next, seal, file);
   replica.log = next.log.log.get();
   replica.envelope = envelope.get();
-  KMS_ASSIGN_OR_RETURN(
-      std::unique_ptr<storage::Replica> serving,
-      storage::Replica::Open(replica, options_.clock->Now() + kOpenTimeout));
+  KMS_ASSIGN_OR_RETURN(std::unique_ptr<storage::Replica> serving,
+                       OpenOrCopy(next, std::move(replica)));
 
   std::unique_ptr<storage::EvidenceArchive> evidence =
       OpenEvidence(next, envelope);
-  next.instance = std::unique_ptr<Instance>(
-      new Instance{seal.commitments.cluster_id, file.id, *options_.clock,
-                   std::move(envelope), std::move(serving), std::move(evidence),
-                   std::move(identity), std::move(checkpoint),
-                   options_.simulated_anchors, options_.collateral_max_ages});
+  next.instance = std::unique_ptr<Instance>(new Instance{
+      seal.commitments.cluster_id, file.id, *options_.clock,
+      std::move(envelope), std::move(serving), std::move(evidence),
+      std::move(identity), std::move(checkpoint), options_.simulated_anchors,
+      options_.collateral_max_ages, &next.instance_key});
   return absl::OkStatus();
 }
 
@@ -465,6 +648,7 @@ absl::Status Unsealer::OpenInstance(const OpenedSeal& opened) {
                                        *next->instance->replica->View()));
   if (options_.etcd.has_value()) KMS_RETURN_IF_ERROR(RetireLocalLog(Place()));
 
+  KMS_ASSIGN_OR_RETURN(Secret root, opened.root.Clone());
   auto gone = std::make_shared<absl::Notification>();
   const std::shared_ptr<Opened> shared(next.release(), [gone](Opened* last) {
     delete last;
@@ -475,6 +659,7 @@ absl::Status Unsealer::OpenInstance(const OpenedSeal& opened) {
   options_.holder->Set(
       std::shared_ptr<const Instance>(shared, shared->instance.get()));
   absl::MutexLock lock(&mutex_);
+  root_ = std::make_shared<const Secret>(std::move(root));
   state_.sealed = false;
   return absl::OkStatus();
 }
@@ -493,6 +678,7 @@ absl::Status Unsealer::LetGo(absl::Time deadline) {
   options_.holder->Set(nullptr);
   {
     absl::MutexLock lock(&mutex_);
+    root_ = nullptr;
     state_.sealed = true;
   }
   if (gone_ == nullptr) return absl::OkStatus();

@@ -8,11 +8,12 @@
 //   cluster/state/     the replicated state (RocksDB)
 //   cluster/evidence/  judged Evidence, encrypted, for auditors (RocksDB)
 //   cluster/log...     log_store.h
-//   cluster.new/       an init that did not finish: removed by the next one
+//   cluster/state.new/ a snapshot that was not received whole: removed
+//   cluster.new/       an init or join that did not finish: removed by the next
 //
-// Init builds everything under cluster.new and renames it once, so a crash
-// leaves an initialized instance or none. The root key itself is in memory only
-// during init and unseal; what stays is the keyring.
+// Init and Join build everything under cluster.new and rename it once, so a
+// crash leaves an initialized instance or none. While it is unsealed the root
+// key is in locked memory beside the keyring, for peers that join.
 //
 // Source: architecture.md, "Seals", promise 6; style.md, "seal, unseal".
 // Thread-safe. Init, Unseal and Seal run one at a time and may take seconds:
@@ -42,8 +43,12 @@
 #include "kms/seal/ceremony.h"
 #include "kms/seal/instance_file.h"
 #include "kms/seal/log_store.h"
+#include "kms/seal/root_source.h"
 #include "kms/seal/seal_file.h"
+#include "kms/seal/snapshot_source.h"
 #include "storage/log/etcd/etcd_log.h"
+#include "storage/log/log_position.h"
+#include "storage/replica/replica.h"
 
 namespace kms::seal {
 
@@ -68,6 +73,12 @@ struct UnsealerOptions {
   // Likewise told why no Evidence can be kept: releases are refused until the
   // instance is opened anew, everything else goes on.
   std::function<void(const absl::Status&)> on_evidence_lost;
+  // For a state that the log's trim has passed; null: opening fails with
+  // kOutOfRange then. Outlives the unsealer.
+  SnapshotSource* snapshots = nullptr;
+  // Told from Unseal and its like, before the instance is there, that its state
+  // came from a peer.
+  std::function<void(storage::LogPosition)> on_snapshot;
 };
 
 struct InitResult {
@@ -94,7 +105,7 @@ struct SealState {
   std::string last_checkpoint;  // Empty before the first.
 };
 
-class Unsealer {
+class Unsealer : public RootSource {
  public:
   // Locks and reads the data directory. A development seal is unsealed at
   // once, if initialized. `options.holder` holds nothing yet.
@@ -107,7 +118,7 @@ class Unsealer {
       UnsealerOptions options);
 
   // Seals, and gives the directory back.
-  ~Unsealer();
+  ~Unsealer() override;
 
   // Makes the root key, the keyring, the cluster and its first instance, and
   // unseals it. Shares are in the answer and nowhere else; a development seal
@@ -116,6 +127,20 @@ class Unsealer {
   // Others: the disk's; nothing was made then.
   absl::StatusOr<InitResult> Init(absl::string_view principal, uint32_t shares,
                                   uint32_t threshold);
+
+  // Makes this an instance of the cluster that admitted it, and unseals it. The
+  // seal is the cluster's: its kind must be the configured one. A development
+  // seal's root key goes into the configured file.
+  // ALREADY_INITIALIZED. kFailedPrecondition: another kind of seal, or the file
+  // holds another root key. Others: as Unseal; joined all the same then.
+  absl::Status Join(JoinedCluster joined);
+
+  // What a peer that joins is given. SEALED.
+  absl::StatusOr<RootCopy> CopyRoot() const override;
+
+  // Opens the instance anew, with the root key in memory: for one that fell
+  // behind the log's trim. Codes of Seal and Unseal; sealed if it fails.
+  absl::Status Reopen(absl::Time deadline);
 
   // Takes one share; opens the instance with the last. `text`: the caller
   // wipes it; empty for a development seal, which reads its file again.
@@ -155,6 +180,8 @@ class Unsealer {
   absl::Status LockDirectory();
   absl::Status ReadFiles();
   void Adopt(SealFile seal, InstanceFile instance);
+  absl::StatusOr<std::string> MakeUnfinished() const;
+  absl::Status FinishCluster() const;
   absl::StatusOr<OpenedSeal> OpenDevelopmentSeal(const SealFile& seal) const;
   absl::Status CheckSealed() const;
   struct EpochRequest {
@@ -172,6 +199,10 @@ class Unsealer {
                           const storage::Keyring& keyring) const;
   std::unique_ptr<storage::EvidenceArchive> OpenEvidence(
       Opened& next, std::shared_ptr<const storage::Envelope> envelope) const;
+  absl::StatusOr<std::unique_ptr<storage::Replica>> OpenOrCopy(
+      Opened& next, storage::ReplicaOptions options) const;
+  absl::Status CopyState(Opened& next,
+                         const storage::ReplicaOptions& options) const;
   absl::Status OpenReplica(Opened& next, const SealFile& seal,
                            const InstanceFile& file,
                            const storage::Keyring& keyring) const;
@@ -192,6 +223,7 @@ class Unsealer {
   std::optional<EpochRequest> new_epoch_ ABSL_GUARDED_BY(life_mutex_);
 
   mutable absl::Mutex mutex_;  // Never held across I/O.
+  std::shared_ptr<const Secret> root_ ABSL_GUARDED_BY(mutex_);  // Unsealed.
   SealState state_ ABSL_GUARDED_BY(mutex_);
   std::optional<SealFile> seal_ ABSL_GUARDED_BY(mutex_);
   InstanceFile instance_ ABSL_GUARDED_BY(mutex_);

@@ -570,5 +570,79 @@ TEST_F(NewEpochTest, IsTakenBackByAResetAndWantsAReason) {
   EXPECT_EQ((*holder_.Get())->replica->View()->position().epoch, 1u);
 }
 
+TEST_F(UnsealerTest, TheRootKeyIsGivenOnlyWhileUnsealed) {
+  const auto unsealer = Open();
+  EXPECT_EQ(RefusalOf(unsealer->CopyRoot().status()), v1::SEALED);
+  Init(*unsealer, 3, 2);
+  const auto copy = unsealer->CopyRoot();
+  ASSERT_TRUE(copy.ok()) << copy.status();
+  const auto seal = DecodeSealFile(AsBytes(copy->seal_file));
+  ASSERT_TRUE(seal.ok());
+  EXPECT_TRUE(OpenKeyringOf(*seal, copy->root).ok());
+  ASSERT_TRUE(unsealer->Seal(Soon()).ok());
+  EXPECT_EQ(RefusalOf(unsealer->CopyRoot().status()), v1::SEALED);
+}
+
+TEST_F(UnsealerTest, ReopeningNeedsNoShares) {
+  const auto unsealer = Open();
+  EXPECT_EQ(RefusalOf(unsealer->Reopen(Soon())), v1::SEALED);
+  Init(*unsealer, 3, 2);
+  const uint64_t index = (*holder_.Get())->replica->View()->position().index;
+  const absl::Status reopened = unsealer->Reopen(Soon());
+  ASSERT_TRUE(reopened.ok()) << reopened;
+  EXPECT_FALSE(unsealer->state().sealed);
+  EXPECT_GT((*holder_.Get())->replica->View()->position().index, index);
+  EXPECT_TRUE(unsealer->CopyRoot().ok());
+}
+
+// What a donor of another data directory would have given.
+class UnsealerJoinTest : public UnsealerTest {
+ protected:
+  JoinedCluster Given() {
+    UnsealerOptions options = options_;
+    options.data_dir = root_ + "/donor";
+    InstanceHolder holder;
+    options.holder = &holder;
+    auto donor = Unsealer::Open(options);
+    EXPECT_TRUE(donor.ok()) << donor.status();
+    Init(**donor, 3, 2);
+    auto copy = (*donor)->CopyRoot();
+    return {*DecodeSealFile(AsBytes(copy->seal_file)), std::move(copy->root),
+            std::string(16, 'i'), *crypto::Ed25519SigningKey::Generate()};
+  }
+};
+
+TEST_F(UnsealerJoinTest, AnInstanceOfAClusterJoinsNoOther) {
+  const auto unsealer = Open();
+  Init(*unsealer, 3, 2);
+  EXPECT_EQ(RefusalOf(unsealer->Join(Given())), v1::ALREADY_INITIALIZED);
+}
+
+TEST_F(UnsealerJoinTest, TheSealsKindMustBeTheConfiguredOne) {
+  JoinedCluster given = Given();
+  options_.kind = SealKind::kDevelopment;
+  options_.development_key_file = root_ + "/key";
+  const auto unsealer = Open();
+  EXPECT_EQ(unsealer->Join(std::move(given)).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(unsealer->state().initialized);
+}
+
+TEST_F(UnsealerJoinTest, JoiningKeepsIdentityAndSealOnDisk) {
+  JoinedCluster given = Given();
+  const std::string cluster_id = given.seal.commitments.cluster_id;
+  {
+    const auto unsealer = Open();
+    // There is no log of this cluster here: it joined, and does not open.
+    EXPECT_FALSE(unsealer->Join(std::move(given)).ok());
+    EXPECT_TRUE(unsealer->state().initialized);
+  }
+  const auto unsealer = Open();
+  EXPECT_TRUE(unsealer->state().initialized);
+  EXPECT_EQ(unsealer->state().cluster_id, cluster_id);
+  EXPECT_EQ(unsealer->state().instance_id, std::string(16, 'i'));
+  EXPECT_EQ(unsealer->state().threshold, 2u);
+}
+
 }  // namespace
 }  // namespace kms::seal

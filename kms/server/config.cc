@@ -15,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "kms/base/bytes.h"
 #include "kms/base/status.h"
 
 namespace kms::server {
@@ -340,6 +341,19 @@ class Values {
     };
   }
 
+  // `size` bytes in hex.
+  Mapping::ReadFn HexBytes(std::string& out, size_t size) {
+    return [=, this, &out](const YAML::Node& node, const std::string& key) {
+      const auto bytes = Unhex(node.IsScalar() ? node.Scalar() : "");
+      if (!bytes.ok() || bytes->size() != size) {
+        faults_.Add(node.Mark(), key,
+                    absl::StrCat("want ", 2 * size, " hex digits"));
+        return;
+      }
+      out = *bytes;
+    };
+  }
+
   template <typename T>
   Mapping::ReadFn OneOf(T& out, std::vector<std::pair<std::string, T>> names) {
     return [this, &out, names = std::move(names)](const YAML::Node& node,
@@ -376,6 +390,32 @@ class Values {
 
   Faults& faults_;
 };
+
+void DescribeCluster(Values& values, Faults& faults, ClusterConfig& cluster,
+                     Mapping& mapping) {
+  mapping.Key("listen", Need::kRequired, values.Address(cluster.listen))
+      .Key("peers", Need::kRequired, values.Addresses(cluster.peers))
+      .Key("certificate", Need::kRequired,
+           values.AbsolutePath(cluster.certificate))
+      .Key("private_key", Need::kRequired,
+           values.AbsolutePath(cluster.private_key))
+      .Key("ca", Need::kRequired, values.AbsolutePath(cluster.ca))
+      .Key("release_guard", Need::kOptional,
+           values.OneOf<bool>(cluster.majority_guard,
+                              {{"none", false}, {"majority", true}}))
+      .Key("development_token_file", Need::kOptional,
+           values.AbsolutePath(cluster.development_token_file))
+      .Key("join", Need::kOptional,
+           [&v = values, &f = faults, &c = cluster](const YAML::Node& node,
+                                                    const std::string& key) {
+             Mapping join(key, f);
+             join.Key("cluster_id", Need::kRequired,
+                      v.HexBytes(c.join_cluster_id, 16))
+                 .Key("identity_key", Need::kRequired,
+                      v.HexBytes(c.join_identity_key, 32));
+             join.Check(node);
+           });
+}
 
 void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
   Values values(faults);
@@ -446,6 +486,9 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
                         }));
              })(node, key);
            })
+      .Key("cluster", Need::kOptional, nested([&](Mapping& mapping) {
+             DescribeCluster(values, faults, config.cluster, mapping);
+           }))
       .Key("limits", Need::kOptional, nested([&](Mapping& limits) {
              Limits& l = config.limits;
              limits

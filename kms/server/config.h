@@ -72,6 +72,24 @@ struct EtcdConfig {
   std::string prefix = "kms";          // All keys begin with it and a slash.
 };
 
+// This instance among others. Local configuration can only narrow what the
+// state allows, and says how to reach whom.
+struct ClusterConfig {
+  std::string listen;              // For peers, "host:port"; empty: no cluster.
+  std::vector<std::string> peers;  // The others' "host:port".
+  std::string certificate;         // PEM, for both ends of a connection ...
+  std::string private_key;         // ... and its key, mode 0600.
+  std::string ca;                  // PEM: who issues instances.
+  bool majority_guard = false;     // Release only what most confirm.
+  // Admits machines without Evidence, and is this one's way in if `join` names
+  // a cluster. Empty: nobody. A file of 16 to 4096 bytes, mode 0600.
+  std::string development_token_file;
+  // Of the cluster to join, as init printed them; empty: this instance starts
+  // one, or has joined.
+  std::string join_cluster_id;    // 16 bytes.
+  std::string join_identity_key;  // 32 bytes.
+};
+
 struct Config {
   std::vector<std::string> listen;  // "host:port", at least one.
   std::string data_dir;             // Absolute.
@@ -83,6 +101,7 @@ struct Config {
   std::string development_key_file;  // Only for SealKind::kDevelopment.
   std::vector<std::string> simulated_anchors;
   CollateralConfig collateral;
+  ClusterConfig cluster;
   Limits limits;
   // How long judged Evidence is kept, encrypted, for auditors; zero: not.
   absl::Duration evidence_retention = absl::Hours(720);

@@ -295,5 +295,54 @@ TEST(ConfigTest, AMissingFileIsNotFound) {
             absl::StatusCode::kNotFound);
 }
 
+constexpr char kCluster[] =
+    "cluster:\n"
+    "  listen: \"0.0.0.0:7444\"\n"
+    "  peers: [\"kms2:7444\", \"kms3:7444\"]\n"
+    "  certificate: /p.pem\n"
+    "  private_key: /p.key\n"
+    "  ca: /peers.pem\n";
+
+TEST(ConfigTest, ReadsACluster) {
+  const std::string join =
+      absl::StrCat("  join: {cluster_id: ", std::string(32, 'a'),
+                   ", identity_key: ", std::string(64, 'b'), "}\n",
+                   "  release_guard: majority\n  development_token_file: /t\n");
+  const auto config =
+      ParseConfig(absl::StrCat(kSmallest, kCluster, join), "f.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const ClusterConfig& cluster = config->cluster;
+  EXPECT_EQ(cluster.listen, "0.0.0.0:7444");
+  EXPECT_THAT(cluster.peers, ElementsAre("kms2:7444", "kms3:7444"));
+  EXPECT_EQ(cluster.certificate, "/p.pem");
+  EXPECT_EQ(cluster.private_key, "/p.key");
+  EXPECT_EQ(cluster.ca, "/peers.pem");
+  EXPECT_TRUE(cluster.majority_guard);
+  EXPECT_EQ(cluster.development_token_file, "/t");
+  EXPECT_EQ(cluster.join_cluster_id, std::string(16, '\xaa'));
+  EXPECT_EQ(cluster.join_identity_key, std::string(32, '\xbb'));
+}
+
+TEST(ConfigTest, AClusterGuardsAndJoinsNothingUnlessToldTo) {
+  const auto config = ParseConfig(absl::StrCat(kSmallest, kCluster), "f.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_FALSE(config->cluster.majority_guard);
+  EXPECT_EQ(config->cluster.development_token_file, "");
+  EXPECT_EQ(config->cluster.join_cluster_id, "");
+}
+
+TEST(ConfigTest, RefusesHalfACluster) {
+  EXPECT_THAT(FaultsOf(absl::StrCat(kSmallest, "cluster: {listen: \"x:1\"}\n")),
+              HasSubstr("cluster.ca: missing"));
+  EXPECT_THAT(FaultsOf(absl::StrCat(kSmallest, kCluster,
+                                    "  join: {cluster_id: abc, "
+                                    "identity_key: 00}\n")),
+              testing::AllOf(HasSubstr("cluster.join.cluster_id: want 32 hex"),
+                             HasSubstr("identity_key: want 64 hex")));
+  EXPECT_THAT(
+      FaultsOf(absl::StrCat(kSmallest, kCluster, "  release_guard: some\n")),
+      HasSubstr("cluster.release_guard: want one of none, majority"));
+}
+
 }  // namespace
 }  // namespace kms::server

@@ -17,6 +17,7 @@
 #include "kms/audit/audit_handlers.h"
 #include "kms/audit/checkpoint_signer.h"
 #include "kms/base/status.h"
+#include "kms/cluster/cluster_handlers.h"
 #include "kms/collateral/collateral_handlers.h"
 #include "kms/instance/instance.h"
 #include "kms/lifecycle/key_handlers.h"
@@ -31,6 +32,8 @@
 #include "kms/server/admission.h"
 #include "kms/server/audit_service.h"
 #include "kms/server/caller_identity.h"
+#include "kms/server/cluster_part.h"
+#include "kms/server/cluster_service.h"
 #include "kms/server/collateral_fetch.h"
 #include "kms/server/collateral_service.h"
 #include "kms/server/gate.h"
@@ -67,6 +70,11 @@ std::vector<std::string> Warnings(const Config& config) {
         "simulated trust anchors are enabled: Evidence may come from a "
         "simulator");
   }
+  if (!config.cluster.development_token_file.empty()) {
+    warnings.push_back(
+        "development join token: any machine whose operator has read it can "
+        "join, and then has every key");
+  }
   if (config.administrators.empty()) {
     warnings.push_back(
         "administrators: every certificate of the administrators' CA may "
@@ -94,13 +102,17 @@ seal::UnsealerOptions UnsealerOptionsOf(
   return options;
 }
 
-release::ReleaseOptions ReleaseOptionsOf(const Config& config) {
+release::ReleaseOptions ReleaseOptionsOf(const Config& config,
+                                         const ClusterPart* cluster) {
   release::ReleaseOptions options;
   options.challenge_lifetime = config.challenge_ttl;
   options.releases_per_second = config.limits.releases_per_second;
   options.releases_burst =
       std::max(1.0, config.limits.releases_per_second * kRateBurstSeconds);
   options.boot_time = BootTime;
+  if (cluster != nullptr) {
+    options.guard = [cluster] { return cluster->Guard(); };
+  }
   return options;
 }
 
@@ -163,18 +175,24 @@ class Server::Impl {
   static absl::StatusOr<std::unique_ptr<Impl>> Start(
       const Config& config, const Clock& clock, const EventLog& log,
       std::function<void(const absl::Status&)> on_fatal) {
-    const auto told = [&log, on_fatal](const absl::Status& status) {
+    auto holder = std::make_unique<InstanceHolder>();
+    std::unique_ptr<ClusterPart> cluster;
+    if (!config.cluster.listen.empty()) {
+      KMS_ASSIGN_OR_RETURN(cluster, ClusterPart::Create(config.cluster, *holder,
+                                                        clock, log, BootTime));
+    }
+    const auto told = [&log, on_fatal,
+                       cluster = cluster.get()](const absl::Status& status) {
       log.Write(LogLevel::kError, "fatal",
                 {{"code", absl::StatusCodeToString(status.code())},
                  {"fault", std::string(status.message())}});
-      on_fatal(status);
+      if (cluster == nullptr || !cluster->TakesOver(status)) on_fatal(status);
     };
     const auto evidence_lost = [&log](const absl::Status& status) {
       log.Write(LogLevel::kError, "evidence archive",
                 {{"code", absl::StatusCodeToString(status.code())},
                  {"fault", std::string(status.message())}});
     };
-    auto holder = std::make_unique<InstanceHolder>();
     seal::UnsealerOptions options =
         UnsealerOptionsOf(config, clock, *holder, told, evidence_lost);
     if (config.etcd.has_value()) {
@@ -182,6 +200,13 @@ class Server::Impl {
                            EtcdTls(*config.etcd));
       options.etcd =
           storage::EtcdLogOptions{std::move(endpoints), config.etcd->prefix};
+    }
+    if (cluster != nullptr) {
+      options.snapshots = &cluster->snapshots();
+      options.on_snapshot = [cluster =
+                                 cluster.get()](storage::LogPosition position) {
+        cluster->CameBySnapshot(position);
+      };
     }
     KMS_ASSIGN_OR_RETURN(std::unique_ptr<seal::Unsealer> unsealer,
                          seal::Unsealer::Open(std::move(options)));
@@ -191,7 +216,7 @@ class Server::Impl {
                            metrics::Endpoint::Open(config.metrics_listen));
     }
     std::unique_ptr<Impl> impl(new Impl(config, clock, log, std::move(holder),
-                                        std::move(unsealer),
+                                        std::move(cluster), std::move(unsealer),
                                         std::move(metrics)));
     KMS_RETURN_IF_ERROR(impl->Listen());
     return impl;
@@ -205,6 +230,7 @@ class Server::Impl {
     if (drained_) return;
     drained_ = true;
     heartbeat_.Drain();
+    if (cluster_ != nullptr) cluster_->Stop();
     if (grpc_ != nullptr) {
       log_.Write(LogLevel::kInfo, "draining",
                  {{"in_flight", absl::StrCat(admission_.in_flight())}});
@@ -220,12 +246,14 @@ class Server::Impl {
  private:
   Impl(const Config& config, const Clock& clock, const EventLog& log,
        std::unique_ptr<InstanceHolder> holder,
+       std::unique_ptr<ClusterPart> cluster,
        std::unique_ptr<seal::Unsealer> unsealer,
        std::unique_ptr<metrics::Endpoint> metrics)
       : config_(config),
         clock_(clock),
         log_(log),
         holder_(std::move(holder)),
+        cluster_(std::move(cluster)),
         unsealer_(std::move(unsealer)),
         admission_(config.limits.requests_in_flight),
         metrics_(std::move(metrics)),
@@ -238,8 +266,8 @@ class Server::Impl {
                           config.limits.challenges_per_second, &admission_,
                           holder_.get(), &log, &clock, call_metrics_.get()}),
         status_(*unsealer_, *holder_, Warnings(config)),
-        release_(*holder_, clock, checkpoints_, ReleaseOptionsOf(config),
-                 inputs_),
+        release_(*holder_, clock, checkpoints_,
+                 ReleaseOptionsOf(config, cluster_.get()), inputs_),
         keys_(*holder_, config.destruction_wait_min),
         rotator_(*holder_),
         watch_(*holder_),
@@ -268,6 +296,12 @@ class Server::Impl {
       fetch_ = std::make_unique<CollateralFetch>(config_.collateral.mirror,
                                                  *holder_, clock, log, inputs_);
     }
+    if (cluster_ != nullptr) {
+      cluster_service_ = std::make_unique<ClusterService>(
+          gate_, cluster::ClusterHandlers({holder_.get(), &cluster_->keeper(),
+                                           &cluster_->exchange(), BootTime,
+                                           config.cluster.majority_guard}));
+    }
   }
 
   absl::Status Listen() {
@@ -290,6 +324,9 @@ class Server::Impl {
     builder.RegisterService(&policy_service_);
     builder.RegisterService(&collateral_service_);
     builder.RegisterService(&audit_service_);
+    if (cluster_service_ != nullptr) {
+      builder.RegisterService(cluster_service_.get());
+    }
     grpc_ = builder.BuildAndStart();
     if (grpc_ == nullptr || std::count(ports_.begin(), ports_.end(), 0) != 0) {
       return absl::UnavailableError(
@@ -313,6 +350,10 @@ class Server::Impl {
                  {{"port", absl::StrCat(metrics_->port())}});
     }
     watch_.Start();
+    if (cluster_ != nullptr) {
+      KMS_RETURN_IF_ERROR(
+          cluster_->Start(*unsealer_, [this] { heartbeat_.ShowHealth(); }));
+    }
     log_.Write(LogLevel::kInfo, "serving",
                {{"version", kVersion},
                 {"port", absl::StrCat(ports_[0])},
@@ -342,6 +383,7 @@ class Server::Impl {
   bool drained_ = false;
 
   const std::unique_ptr<InstanceHolder> holder_;
+  const std::unique_ptr<ClusterPart> cluster_;  // Null: a single instance.
   std::unique_ptr<seal::Unsealer> unsealer_;
   Admission admission_;
   std::unique_ptr<metrics::Endpoint> metrics_;  // Null: none; as is the next.
@@ -371,6 +413,7 @@ class Server::Impl {
   PolicyService policy_service_;
   CollateralService collateral_service_;
   AuditService audit_service_;
+  std::unique_ptr<ClusterService> cluster_service_;
   std::unique_ptr<grpc::Server> grpc_;
 };
 

@@ -186,6 +186,12 @@ std::shared_ptr<const StateView> Replica::View() const { return impl_->View(); }
 
 absl::Status Replica::Tick() { return impl_->Tick(); }
 
+absl::StatusOr<LogPosition> Replica::LogTail() const {
+  return impl_->LogTail();
+}
+
+void Replica::Halt(const absl::Status& status) { impl_->Fatal(status); }
+
 absl::Status Replica::health() const { return impl_->health(); }
 
 void Replica::Stop(absl::Time deadline) { impl_->Stop(deadline); }

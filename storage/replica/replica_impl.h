@@ -114,6 +114,8 @@ class Replica::Impl {
     return fatal_;
   }
   std::shared_ptr<const StateView> View() const { return machine_->View(); }
+  absl::StatusOr<LogPosition> LogTail() const { return options_.log->Tail(); }
+  void Fatal(const absl::Status& status);
 
  private:
   absl::Status Compact(absl::Duration now);
@@ -157,7 +159,6 @@ class Replica::Impl {
   static void Answer(Proposal& proposal, absl::StatusOr<Applied> answer);
   void AnswerAll(const absl::Status& queued, const absl::Status& in_flight)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Fatal(const absl::Status& status);
   // Waits for the retry delay; false: the threads are to end.
   bool WaitToRetry();
 

@@ -294,6 +294,18 @@ absl::StatusOr<InstanceRecord> StateView::GetInstance(
   return *std::move(record);
 }
 
+absl::StatusOr<std::optional<std::string>> StateView::DigestAt(
+    LogPosition position) const {
+  KMS_ASSIGN_OR_RETURN(
+      const auto record,
+      rows_.GetRecord<::storage::v1::DigestRecord>(DigestRow(position.index)));
+  if (!record.has_value() || record->epoch() != position.epoch ||
+      record->index() != position.index) {
+    return std::optional<std::string>();
+  }
+  return std::optional<std::string>(record->digest());
+}
+
 absl::StatusOr<std::vector<InstanceRecord>> StateView::ListInstances() const {
   return ReadAll<InstanceRecord>(rows_, FamilyPrefix(Family::kInstance), {},
                                  EngineReader::kNoLimit);

@@ -37,6 +37,23 @@ void FillFrom(const char* variable, std::string& value) {
   }
 }
 
+// Whether there is a connection by `deadline`. A first try that fails ends it
+// unless `patient`: somebody else may answer sooner than this one comes back.
+bool Connected(grpc::Channel& channel,
+               std::chrono::system_clock::time_point deadline, bool patient) {
+  if (patient) return channel.WaitForConnected(deadline);
+  for (grpc_connectivity_state state = channel.GetState(/*connect=*/true);
+       state != GRPC_CHANNEL_READY;
+       state = channel.GetState(/*connect=*/true)) {
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE ||
+        state == GRPC_CHANNEL_SHUTDOWN ||
+        !channel.WaitForStateChange(state, deadline)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 grpc::ChannelArguments Arguments() {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kReplyBytesMax);
@@ -110,11 +127,17 @@ Endpoints::Endpoints(std::vector<std::shared_ptr<grpc::Channel>> channels,
       connect_timeout_(connect_timeout),
       call_timeout_(call_timeout) {}
 
-absl::Status Endpoints::ForEachUntilAnswered(const OneCall& call) const {
+absl::Status Endpoints::ForEachUntilAnswered(const Channels& channels,
+                                             const OneCall& call) const {
   absl::Status last = absl::UnavailableError(absl::StrCat(
-      "no instance reached (", channels_.size(), " tried), TLS included"));
-  for (const std::shared_ptr<grpc::Channel>& channel : channels_) {
-    if (!channel->WaitForConnected(Deadline(connect_timeout_))) continue;
+      "no instance reached (", channels.size(), " tried), TLS included"));
+  // All connect at once, so that the next is ready where one is not.
+  for (const auto& channel : channels) channel->GetState(/*connect=*/true);
+  const auto deadline = Deadline(connect_timeout_);
+  for (const std::shared_ptr<grpc::Channel>& channel : channels) {
+    if (!Connected(*channel, deadline, /*patient=*/channels.size() == 1)) {
+      continue;
+    }
     grpc::ClientContext context;
     context.set_deadline(Deadline(call_timeout_));
     last = FromGrpc(call(channel, context));

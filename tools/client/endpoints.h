@@ -33,7 +33,7 @@ struct ConnectionOptions {
   std::string
       cert_file;  // PEM: an administrator's certificate; empty for none ...
   std::string key_file;  // ... and its private key: both or neither.
-  absl::Duration connect_timeout = absl::Seconds(3);  // For each address.
+  absl::Duration connect_timeout = absl::Seconds(3);  // All at once.
   absl::Duration call_timeout = absl::Seconds(10);    // For each call.
 };
 
@@ -62,10 +62,30 @@ class Endpoints {
   template <typename Service, typename Response, typename Method,
             typename Request>
   absl::StatusOr<Response> Call(Method method, const Request& request) const {
+    return CallSome<Service, Response>(channels_, method, request);
+  }
+
+  // The same of one address, below size(), and no other.
+  template <typename Service, typename Response, typename Method,
+            typename Request>
+  absl::StatusOr<Response> CallAt(size_t address, Method method,
+                                  const Request& request) const {
+    return CallSome<Service, Response>({channels_[address]}, method, request);
+  }
+
+ private:
+  using Channels = std::vector<std::shared_ptr<grpc::Channel>>;
+  using OneCall = std::function<grpc::Status(
+      const std::shared_ptr<grpc::Channel>&, grpc::ClientContext&)>;
+
+  template <typename Service, typename Response, typename Method,
+            typename Request>
+  absl::StatusOr<Response> CallSome(const Channels& channels, Method method,
+                                    const Request& request) const {
     Response response;
-    const absl::Status status =
-        ForEachUntilAnswered([&](const std::shared_ptr<grpc::Channel>& channel,
-                                 grpc::ClientContext& context) {
+    const absl::Status status = ForEachUntilAnswered(
+        channels, [&](const std::shared_ptr<grpc::Channel>& channel,
+                      grpc::ClientContext& context) {
           response.Clear();
           const auto stub = Service::NewStub(channel);
           typename Service::StubInterface& calls = *stub;
@@ -75,11 +95,8 @@ class Endpoints {
     return response;
   }
 
- private:
-  using OneCall = std::function<grpc::Status(
-      const std::shared_ptr<grpc::Channel>&, grpc::ClientContext&)>;
-
-  absl::Status ForEachUntilAnswered(const OneCall& call) const;
+  absl::Status ForEachUntilAnswered(const Channels& channels,
+                                    const OneCall& call) const;
 
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
   absl::Duration connect_timeout_;

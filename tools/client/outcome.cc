@@ -29,6 +29,7 @@ ExitCode ExitCodeOfRefusal(const absl::Status& status) {
   switch (RefusalOf(status)) {
     case v1::SEALED:
     case v1::LOG_UNAVAILABLE:
+    case v1::HEADS_MISSING:
     case v1::RATE_LIMITED:
     case v1::APPRAISAL_STALE:
       return ExitCode::kUnavailable;
@@ -90,6 +91,15 @@ std::string NextStepOfRefusal(v1::RefusalCode code) {
     case v1::REQUEST_MALFORMED:
     case v1::REQUEST_TOO_LARGE:
       return "correct the request as the reason says";
+    case v1::HEADS_MISSING:
+      return "see who is silent: kmsctl cluster status; ask another instance";
+    case v1::INSTANCE_REMOVED:
+      return "nothing brings it back: join a new one from an empty data_dir";
+    case v1::LAST_INSTANCE:
+      return "let another instance join first";
+    case v1::CLUSTER_MISMATCH:
+    case v1::PEER_UNKNOWN:
+      return "compare cluster id, identity key and certificates of both sides";
     case v1::DATA_LOSS:
       return "stop and page a person: stored data does not authenticate";
     case v1::INTERNAL_ERROR:

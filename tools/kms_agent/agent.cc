@@ -28,7 +28,8 @@ constexpr size_t kRequestBytesMax = 4 * 1024 * 1024;
 bool AskAnother(const absl::Status& status) {
   if (client::IsRefusal(status)) {
     const v1::RefusalCode code = RefusalOf(status);
-    return code == v1::SEALED || code == v1::LOG_UNAVAILABLE;
+    return code == v1::SEALED || code == v1::LOG_UNAVAILABLE ||
+           code == v1::HEADS_MISSING;
   }
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
 }
@@ -84,7 +85,11 @@ absl::StatusOr<ReleasedKey> ReleaseClient::TryInstances(
   absl::StatusOr<ReleasedKey> key = absl::UnavailableError("no instance");
   for (size_t i = 0; i < instances_.size(); ++i) {
     key = TryOne(*instances_[preferred_], request, attempt);
-    if (key.ok() || !AskAnother(key.status())) return key;
+    // One that no longer trusts its own state says nothing about the others.
+    if (key.ok() || !(AskAnother(key.status()) ||
+                      RefusalOf(key.status()) == v1::DATA_LOSS)) {
+      return key;
+    }
     preferred_ = (preferred_ + 1) % instances_.size();
   }
   return key;

@@ -5,6 +5,7 @@
 #include "tools/client/outcome.h"
 #include "tools/kmsctl/anchor.h"
 #include "tools/kmsctl/audit.h"
+#include "tools/kmsctl/cluster.h"
 #include "tools/kmsctl/collateral.h"
 #include "tools/kmsctl/completion.h"
 #include "tools/kmsctl/evidence.h"
@@ -33,6 +34,7 @@ std::unique_ptr<CLI::App> MakeApp(Context& context) {
   AddAnchorCommands(*app, context);
   AddCollateralCommands(*app, context);
   AddHardwareCommands(*app, context);
+  AddClusterCommands(*app, context);
   AddAuditCommands(*app, context);
   AddEvidenceCommands(*app, context.exit_code());
   AddWeightsCommands(*app, context);

@@ -106,6 +106,48 @@ TEST_F(CommandsTest, PrintsARefusalWithItsCodeAndExitsThree) {
   EXPECT_EQ(Run({"key", "list"}), 4);
 }
 
+// --- The cluster ---
+
+TEST_F(CommandsTest, ShowsTheClusterAtAGlance) {
+  v1::ClusterStatus& status = service_.cluster.status;
+  status.set_log("ok");
+  status.set_log_epoch(1);
+  status.set_log_tail(40);
+  status.set_release_guard("majority: holds");
+  v1::InstanceStatus& self = *status.add_instances();
+  self.set_instance_id(std::string(16, 'a'));
+  self.set_agreement(v1::InstanceStatus::SELF);
+  self.set_epoch(1);
+  self.set_index(40);
+  self.set_digest(std::string(32, 'd'));
+  v1::InstanceStatus& other = *status.add_instances();
+  other.set_instance_id(std::string(16, 'b'));
+  other.set_agreement(v1::InstanceStatus::SILENT);
+  other.set_head_age_ms(-1);
+  other.set_development(true);
+  EXPECT_EQ(Run({"cluster", "status"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("log: ok, 1/40  release guard: majority: holds"));
+  EXPECT_THAT(out_, HasSubstr(Hex(std::string(16, 'a')) + "  serving"));
+  EXPECT_THAT(out_, HasSubstr(Hex(std::string(6, 'd'))));
+  EXPECT_THAT(out_, HasSubstr(Hex(std::string(16, 'b')) + "  not asked"));
+  EXPECT_THAT(out_, HasSubstr("DEVELOPMENT TOKEN"));
+  EXPECT_EQ(Run({"cluster", "status", "-o", "json"}), 0);
+  EXPECT_THAT(out_, HasSubstr("\"state\": \"serving\""));
+  EXPECT_THAT(out_, HasSubstr("\"addresses_unreached\": 0"));
+}
+
+TEST_F(CommandsTest, RemovesAndUnfencesTheInstanceItIsTold) {
+  const std::string id(16, 'b');
+  EXPECT_EQ(Run({"cluster", "remove", Hex(id), "--reason", "lost"}), 0) << err_;
+  ASSERT_EQ(service_.cluster.removed.size(), 1u);
+  EXPECT_EQ(service_.cluster.removed[0].instance_id(), id);
+  EXPECT_EQ(service_.cluster.removed[0].reason(), "lost");
+  EXPECT_EQ(Run({"cluster", "unfence", Hex(id)}), 0) << err_;
+  ASSERT_EQ(service_.cluster.unfenced.size(), 1u);
+  EXPECT_EQ(Run({"cluster", "remove", "abc"}), 2);
+  EXPECT_EQ(service_.cluster.removed.size(), 1u);
+}
+
 // --- Keys ---
 
 TEST_F(CommandsTest, CreatesAKeyAsAsked) {

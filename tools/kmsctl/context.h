@@ -54,6 +54,20 @@ class Context {
     if (!connected.ok()) return connected;
     return endpoints_->Call<Service, Response>(method, request);
   }
+  // The same of each address, in their order.
+  template <typename Service, typename Response, typename Method,
+            typename Request>
+  absl::StatusOr<std::vector<absl::StatusOr<Response>>> CallEach(
+      Method method, const Request& request) {
+    const absl::Status connected = Connect();
+    if (!connected.ok()) return connected;
+    std::vector<absl::StatusOr<Response>> answers;
+    for (size_t i = 0; i < endpoints_->size(); ++i) {
+      answers.push_back(
+          endpoints_->CallAt<Service, Response>(i, method, request));
+    }
+    return answers;
+  }
   // The same for what one instance does to itself (unseal, seal, status):
   // UsageError unless exactly one address is given.
   template <typename Service, typename Response, typename Method,

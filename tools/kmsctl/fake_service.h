@@ -15,6 +15,7 @@
 
 #include "kms/crypto/hpke.h"
 #include "proto/kms/v1/audit.grpc.pb.h"
+#include "proto/kms/v1/cluster.grpc.pb.h"
 #include "proto/kms/v1/keys.grpc.pb.h"
 #include "proto/kms/v1/seal.grpc.pb.h"
 
@@ -119,10 +120,40 @@ class FakeStatus : public v1::StatusService::Service {
   grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
                          v1::Status* response) override {
     response->mutable_seal()->set_kind(kind);
+    response->mutable_seal()->set_initialized(true);
+    response->set_instance_id(instance_id);
+    response->set_serving(true);
     return grpc::Status::OK;
   }
 
   std::string kind = "shamir";
+  std::string instance_id = std::string(16, 'a');
+};
+
+class FakeCluster : public v1::ClusterAdminService::Service {
+ public:
+  grpc::Status GetClusterStatus(grpc::ServerContext*,
+                                const v1::GetClusterStatusRequest*,
+                                v1::ClusterStatus* response) override {
+    *response = status;
+    return grpc::Status::OK;
+  }
+  grpc::Status RemoveInstance(grpc::ServerContext*,
+                              const v1::RemoveInstanceRequest* request,
+                              v1::RemoveInstanceResponse*) override {
+    removed.push_back(*request);
+    return grpc::Status::OK;
+  }
+  grpc::Status UnfenceInstance(grpc::ServerContext*,
+                               const v1::UnfenceInstanceRequest* request,
+                               v1::UnfenceInstanceResponse*) override {
+    unfenced.push_back(*request);
+    return grpc::Status::OK;
+  }
+
+  v1::ClusterStatus status;
+  std::vector<v1::RemoveInstanceRequest> removed;
+  std::vector<v1::UnfenceInstanceRequest> unfenced;
 };
 
 class FakeAudits : public v1::AuditService::Service {
@@ -157,6 +188,7 @@ struct FakeService {
   FakeKeys keys;
   FakeSeals seals;
   FakeStatus status;
+  FakeCluster cluster;
   FakeAudits audits;
   int port = 0;
   std::unique_ptr<grpc::Server> server = Start();
@@ -174,6 +206,7 @@ struct FakeService {
     builder.RegisterService(&keys);
     builder.RegisterService(&seals);
     builder.RegisterService(&status);
+    builder.RegisterService(&cluster);
     builder.RegisterService(&audits);
     return builder.BuildAndStart();
   }
