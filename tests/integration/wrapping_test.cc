@@ -19,7 +19,7 @@
 #include "kms/base/refusal.h"
 #include "proto/kms/v1/watch.grpc.pb.h"
 #include "tests/integration/kmsd_process.h"
-#include "tests/integration/swtpm_process.h"
+#include "tests/integration/service.h"
 #include "tools/client/grpc_status.h"
 
 namespace kms::testing {
