@@ -38,16 +38,6 @@ rules:
 release: {lease: 1h}
 )";
 
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file),
-          std::istreambuf_iterator<char>()};
-}
-
-void WriteFile(const std::string& path, const std::string& contents) {
-  std::ofstream(path, std::ios::binary) << contents;
-}
-
 class WrappingTest : public ::testing::Test {
  protected:
   void SetUp() override {
