@@ -227,8 +227,8 @@ TEST_F(WrappingTest, APublisherBelievesNoKeyThatTheClusterDidNotSign) {
   std::string key = ReadFile(path("key.json"));
   const size_t body = key.find("\"body\"");
   ASSERT_NE(body, std::string::npos);
-  // A digit of the signed bytes, behind the name of the field.
-  char& digit = key[body + 200];
+  // A digit of the signed bytes: the field's value begins at the next quote.
+  char& digit = key[key.find('"', body + sizeof("\"body\"")) + 40];
   digit = digit == '0' ? '1' : '0';
   WriteFile(path("key.json"), key);
   const CommandResult result = RunShell(
