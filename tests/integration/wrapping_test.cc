@@ -8,8 +8,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <string>
 
@@ -19,7 +17,7 @@
 #include "kms/base/refusal.h"
 #include "proto/kms/v1/watch.grpc.pb.h"
 #include "tests/integration/kmsd_process.h"
-#include "tests/integration/swtpm_process.h"
+#include "tests/integration/service.h"
 #include "tools/client/grpc_status.h"
 
 namespace kms::testing {
@@ -37,16 +35,6 @@ rules:
     message: only blobs are opened
 release: {lease: 1h}
 )";
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file),
-          std::istreambuf_iterator<char>()};
-}
-
-void WriteFile(const std::string& path, const std::string& contents) {
-  std::ofstream(path, std::ios::binary) << contents;
-}
 
 class WrappingTest : public ::testing::Test {
  protected:
@@ -237,8 +225,8 @@ TEST_F(WrappingTest, APublisherBelievesNoKeyThatTheClusterDidNotSign) {
   std::string key = ReadFile(path("key.json"));
   const size_t body = key.find("\"body\"");
   ASSERT_NE(body, std::string::npos);
-  // A digit of the signed bytes, behind the name of the field.
-  char& digit = key[body + 200];
+  // A digit of the signed bytes: the field's value begins at the next quote.
+  char& digit = key[key.find('"', body + sizeof("\"body\"")) + 40];
   digit = digit == '0' ? '1' : '0';
   WriteFile(path("key.json"), key);
   const CommandResult result = RunShell(
