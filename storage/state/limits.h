@@ -21,6 +21,7 @@ inline constexpr uint32_t kFeatureLevelCollateral = 2;
 inline constexpr uint32_t kFeatureLevelCluster = 2;
 // 2 too: wrapping keys, minimum versions, labels, artifact digests, schedules.
 inline constexpr uint32_t kFeatureLevelKeys = 2;
+inline constexpr uint32_t kFeatureLevelSeals = 2;  // A record of rekeys.
 
 // A batch is decided whole: bounds the time and memory of one Apply.
 inline constexpr size_t kCommandsPerBatchMax = 4096;
@@ -39,6 +40,7 @@ inline constexpr size_t kAnchorNameBytesMax = 64;
 inline constexpr size_t kNamespaceBytesMax = 64;
 inline constexpr size_t kPrincipalBytesMax = 256;  // A certificate's name.
 inline constexpr size_t kReasonBytesMax = 256;
+inline constexpr size_t kSealKindBytesMax = 32;  // "development".
 inline constexpr size_t kDescriptionBytesMax = 1024;
 
 // Under an hour nobody notices in time; over a year nobody remembers.
