@@ -64,6 +64,29 @@ TEST(SealFileTest, ADevelopmentSealHasNoShares) {
   EXPECT_TRUE(DecodeSealFile(AsBytes(EncodeSealFile(file))).ok());
 }
 
+TEST(SealFileTest, ADevicesPartIsBoundedAndBoundToTheKeyring) {
+  const Secret root = crypto::RandomSecret(kRootKeyBytes).value();
+  const storage::Keyring keyring = storage::Keyring::Generate().value();
+  SealFile file = ExampleSeal(root);
+  file.kind = SealKind::kTpm;
+  file.commitments.digests.clear();
+  file.commitments.threshold = 0;
+  ExpectDataLoss(DecodeSealFile(AsBytes(EncodeSealFile(file))));
+  file.wrapped = std::string(kWrappedRootBytesMax + 1, 'w');
+  ExpectDataLoss(DecodeSealFile(AsBytes(EncodeSealFile(file))));
+  file.wrapped.pop_back();
+  ASSERT_TRUE(SealKeyringInto(file, root, keyring).ok());
+  auto read = DecodeSealFile(AsBytes(EncodeSealFile(file)));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->wrapped, file.wrapped);
+  EXPECT_TRUE(OpenKeyringOf(*read, root).ok());
+  read->kind = SealKind::kPkcs11;
+  ExpectDataLoss(OpenKeyringOf(*read, root));
+  read->kind = SealKind::kTpm;
+  read->wrapped[0] = 'x';
+  ExpectDataLoss(OpenKeyringOf(*read, root));
+}
+
 TEST(SealFileTest, EveryTruncationAndEveryFlippedByteIsDataLoss) {
   const Secret root = crypto::RandomSecret(kRootKeyBytes).value();
   const std::string bytes = EncodeSealFile(ExampleSeal(root));
