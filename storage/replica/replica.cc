@@ -190,6 +190,10 @@ absl::StatusOr<LogPosition> Replica::LogTail() const {
   return impl_->LogTail();
 }
 
+std::vector<LogMember> Replica::LogMembers() const {
+  return impl_->LogMembers();
+}
+
 void Replica::Halt(const absl::Status& status) { impl_->Fatal(status); }
 
 absl::Status Replica::health() const { return impl_->health(); }

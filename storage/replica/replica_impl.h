@@ -115,6 +115,7 @@ class Replica::Impl {
   }
   std::shared_ptr<const StateView> View() const { return machine_->View(); }
   absl::StatusOr<LogPosition> LogTail() const { return options_.log->Tail(); }
+  std::vector<LogMember> LogMembers() const { return options_.log->Members(); }
   void Fatal(const absl::Status& status);
 
  private:

@@ -114,6 +114,18 @@ TEST_F(CommandsTest, ShowsTheClusterAtAGlance) {
   status.set_log_epoch(1);
   status.set_log_tail(40);
   status.set_release_guard("majority: holds");
+  v1::LogMember& leader = *status.add_log_members();
+  leader.set_address("etcd1:2379");
+  leader.set_version("3.4.23");
+  leader.set_leads(true);
+  leader.set_knows_leader(true);
+  leader.set_bytes(int64_t{5} << 20);
+  leader.add_alarms("NOSPACE");
+  v1::LogMember& lost = *status.add_log_members();
+  lost.set_address("etcd2:2379");
+  lost.set_problem("UNAVAILABLE");
+  service_.collateral.stored.add_collateral()->set_next_update_us(1);
+  service_.collateral.stored.add_collateral();
   v1::InstanceStatus& self = *status.add_instances();
   self.set_instance_id(std::string(16, 'a'));
   self.set_agreement(v1::InstanceStatus::SELF);
@@ -127,6 +139,11 @@ TEST_F(CommandsTest, ShowsTheClusterAtAGlance) {
   other.set_development(true);
   EXPECT_EQ(Run({"cluster", "status"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("log: ok, 1/40  release guard: majority: holds"));
+  EXPECT_THAT(out_, HasSubstr("etcd1:2379: leads, 3.4.23, 5 MiB, in use 0 MiB, "
+                              "! NOSPACE\n"));
+  EXPECT_THAT(out_, HasSubstr("etcd2:2379: ! UNAVAILABLE\n"));
+  EXPECT_THAT(out_,
+              HasSubstr("collateral: 1 ok, 1 past its next update\njoining: "));
   EXPECT_THAT(out_, HasSubstr(Hex(std::string(16, 'a')) + "  serving"));
   EXPECT_THAT(out_, HasSubstr(Hex(std::string(6, 'd'))));
   EXPECT_THAT(out_, HasSubstr(Hex(std::string(16, 'b')) + "  not asked"));

@@ -16,6 +16,7 @@
 #include "kms/crypto/hpke.h"
 #include "proto/kms/v1/audit.grpc.pb.h"
 #include "proto/kms/v1/cluster.grpc.pb.h"
+#include "proto/kms/v1/collateral.grpc.pb.h"
 #include "proto/kms/v1/keys.grpc.pb.h"
 #include "proto/kms/v1/seal.grpc.pb.h"
 
@@ -130,6 +131,18 @@ class FakeStatus : public v1::StatusService::Service {
   std::string instance_id = std::string(16, 'a');
 };
 
+class FakeCollateral : public v1::CollateralService::Service {
+ public:
+  grpc::Status ListCollateral(grpc::ServerContext*,
+                              const v1::ListCollateralRequest*,
+                              v1::ListCollateralResponse* response) override {
+    *response = stored;
+    return grpc::Status::OK;
+  }
+
+  v1::ListCollateralResponse stored;
+};
+
 class FakeCluster : public v1::ClusterAdminService::Service {
  public:
   grpc::Status GetClusterStatus(grpc::ServerContext*,
@@ -189,6 +202,7 @@ struct FakeService {
   FakeSeals seals;
   FakeStatus status;
   FakeCluster cluster;
+  FakeCollateral collateral;
   FakeAudits audits;
   int port = 0;
   std::unique_ptr<grpc::Server> server = Start();
@@ -207,6 +221,7 @@ struct FakeService {
     builder.RegisterService(&seals);
     builder.RegisterService(&status);
     builder.RegisterService(&cluster);
+    builder.RegisterService(&collateral);
     builder.RegisterService(&audits);
     return builder.BuildAndStart();
   }

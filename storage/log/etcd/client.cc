@@ -202,10 +202,10 @@ absl::Status EtcdClient::Compact(int64_t revision) {
   return absl::IsOutOfRange(status) ? absl::OkStatus() : status;
 }
 
-std::vector<EtcdMember> EtcdClient::Members() {
-  std::vector<EtcdMember> members;
+std::vector<LogMember> EtcdClient::Members() {
+  std::vector<LogMember> members;
   for (Endpoint& endpoint : endpoints_) {
-    EtcdMember& member = members.emplace_back();
+    LogMember& member = members.emplace_back();
     member.address = endpoint.address;
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + kCallTimeoutMin));

@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "proto/etcd/server.grpc.pb.h"
+#include "storage/log/shared_log.h"
 
 namespace kms::storage {
 
@@ -30,18 +31,6 @@ struct EtcdEndpoints {
   std::string ca_certificates;         // PEM texts: who issues etcd's ...
   std::string certificate;             // ... and what we show it, ...
   std::string private_key;             // ... which stays in gRPC's memory.
-};
-
-// What a member says of itself, or why it does not.
-struct EtcdMember {
-  std::string address;
-  absl::Status status;
-  std::string version;
-  uint64_t member_id = 0;
-  uint64_t leader_id = 0;  // 0: it knows of none.
-  int64_t bytes = 0;
-  int64_t bytes_in_use = 0;
-  std::vector<std::string> alarms;  // Such as "NOSPACE".
 };
 
 class EtcdClient {
@@ -75,7 +64,7 @@ class EtcdClient {
   absl::Status Compact(int64_t revision);
 
   // Asks every endpoint, one after the other.
-  std::vector<EtcdMember> Members();
+  std::vector<LogMember> Members();
 
   // The endpoint that the next call asks, as a number for Leave, and its watch
   // service, which lives as long as the client.

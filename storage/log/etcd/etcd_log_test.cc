@@ -594,7 +594,7 @@ TEST_F(EtcdMembersTest, WithoutAMajorityNothingIsAnswered) {
 TEST_F(EtcdMembersTest, TellsEachMembersState) {
   const auto log = Create(Options(etcd_.endpoints()));
   etcd_.Kill(2);
-  const std::vector<EtcdMember> members = log->Members();
+  const std::vector<LogMember> members = log->Members();
   ASSERT_EQ(members.size(), 3u);
   EXPECT_TRUE(members[0].status.ok()) << members[0].status;
   EXPECT_TRUE(members[1].status.ok()) << members[1].status;
