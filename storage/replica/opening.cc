@@ -96,6 +96,18 @@ absl::Status Replica::Impl::ApplyThrough(LogPosition position,
   return absl::OkStatus();
 }
 
+absl::Status CheckTakesPart(const ::storage::v1::InstanceRecord& record) {
+  if (record.removed()) {
+    return Refuse(v1::INSTANCE_REMOVED, "replica: this instance was removed");
+  }
+  if (record.fenced()) {
+    return Refuse(v1::DATA_LOSS,
+                  "replica: this instance is fenced: its state was not the "
+                  "log's; copy it anew, then unfence it");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Replica::Impl::CheckRegistration() {
   const auto view = machine_->View();
   if (view->header().cluster_id() != options_.cluster_id) {
@@ -104,13 +116,11 @@ absl::Status Replica::Impl::CheckRegistration() {
   }
   KMS_ASSIGN_OR_RETURN(const auto record,
                        view->GetInstance(ToBytes(options_.instance)));
-  if (record.public_key() != options_.signing_key->public_key() ||
-      record.removed() || record.fenced()) {
+  if (record.public_key() != options_.signing_key->public_key()) {
     return absl::FailedPreconditionError(
-        "replica: this instance is registered with another key, removed or "
-        "fenced");
+        "replica: this instance is registered with another key");
   }
-  return absl::OkStatus();
+  return CheckTakesPart(record);
 }
 
 // The first batch of an incarnation closes all earlier ones: whatever a dead

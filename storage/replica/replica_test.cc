@@ -504,7 +504,7 @@ TEST_F(ReplicaTest, ItsOwnBatchJudgedDivergedStopsItWithDataLoss) {
   // Nor does it start again.
   first_.log->OnAppend(nullptr);
   first_.replica.reset();
-  EXPECT_EQ(Open(first_).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(RefusalOf(Open(first_)), v1::DATA_LOSS);
 }
 
 TEST_F(ReplicaTest, NoRoomInTheLogIsALimitAndTheNumberIsUsedAgain) {
@@ -860,7 +860,7 @@ TEST_F(EpochTest, ANewEpochGoesOnWithTheStateAndVoidsRegistrations) {
   EXPECT_EQ(entry.cluster_started().reason(), "etcd was lost");
 
   EXPECT_TRUE(view->GetInstance(second.instance.id)->removed());
-  EXPECT_EQ(Open(second).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(RefusalOf(Open(second)), v1::INSTANCE_REMOVED);
 }
 
 TEST_F(EpochTest, AppliesWhatTheEndedLogHasBeyondTheState) {

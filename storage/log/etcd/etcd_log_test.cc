@@ -574,6 +574,27 @@ TEST_F(EtcdMembersTest, SurvivesAMemberThatHangs) {
   EXPECT_EQ(ReadThrough(*log, 2, 3), Batches(3, 3));
 }
 
+TEST_F(EtcdMembersTest, SurvivesTheLossOfItsLeader) {
+  const auto log = Create(Options(etcd_.endpoints()));
+  EXPECT_EQ(Append(*log, 1), 1u);
+  const auto reader = Open(Options(etcd_.endpoints()));
+  EXPECT_EQ(ReadThrough(*reader, 0, 1), Batches(1, 1));
+  uint64_t last = 1;
+  for (int round = 0; round < 2; ++round) {
+    const size_t leader = etcd_.Leader();
+    etcd_.Kill(leader);
+    for (int i = 0; i < 5; ++i) {
+      EXPECT_EQ(Append(*log, last + 1), last + 1);
+      EXPECT_EQ(ReadThrough(*reader, last, last + 1),
+                Batches(last + 1, last + 1));
+      ++last;
+    }
+    etcd_.Restart(leader);
+  }
+  EXPECT_EQ(ReadThrough(*Open(Options(etcd_.endpoints())), 0, last),
+            Batches(1, last));
+}
+
 TEST_F(EtcdMembersTest, WithoutAMajorityNothingIsAnswered) {
   const auto log = Create(Options(etcd_.endpoints()));
   EXPECT_EQ(Append(*log, 1), 1u);
