@@ -50,10 +50,13 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::TCB_STATUS_DENIED:
     case v1::REFERENCE_VALUES_REQUIRED:
     case v1::HARDWARE_DENIED:
+    case v1::COLLATERAL_STALE:
+    case v1::REFERENCE_VALUES_EXPIRED:
     case v1::APPROVALS_MISSING:
       return absl::StatusCode::kPermissionDenied;
     case v1::RATE_LIMITED:
     case v1::QUOTA_EXHAUSTED:
+    case v1::CONCURRENCY_EXHAUSTED:
     case v1::LIMIT_REACHED:
       return absl::StatusCode::kResourceExhausted;
     case v1::APPRAISAL_STALE:
@@ -72,6 +75,7 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::ALREADY_INITIALIZED:
     case v1::FEATURE_LEVEL_TOO_LOW:
     case v1::COLLATERAL_OLDER:
+    case v1::NOTHING_TO_REVERT:
       return absl::StatusCode::kFailedPrecondition;
     case v1::LOG_UNAVAILABLE:
       return absl::StatusCode::kUnavailable;

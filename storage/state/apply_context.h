@@ -97,6 +97,14 @@ absl::StatusOr<Effect> ApplySetKeyPolicy(ApplyContext&,
 // policies.cc
 absl::StatusOr<Effect> ApplyPutPolicy(ApplyContext&,
                                       const ::storage::v1::PutPolicy&);
+absl::StatusOr<Effect> ApplySetPolicyState(
+    ApplyContext&, const ::storage::v1::SetPolicyState&);
+
+// references.cc
+absl::StatusOr<Effect> ApplyPutReferenceSet(
+    ApplyContext&, const ::storage::v1::PutReferenceSet&);
+absl::StatusOr<Effect> ApplyEndReferenceVersion(
+    ApplyContext&, const ::storage::v1::EndReferenceVersion&);
 
 // anchors.cc
 absl::StatusOr<Effect> ApplyPutAnchor(ApplyContext&,

@@ -133,6 +133,9 @@ Authority AuthorityFor(::storage::v1::Command::OpCase op) {
     case Command::kRegister:
     case Command::kSetKeyPolicy:
     case Command::kPutPolicy:
+    case Command::kSetPolicyState:
+    case Command::kPutReferenceSet:
+    case Command::kEndReferenceVersion:
     case Command::kPutAnchor:
     case Command::kRemoveAnchor:
     case Command::kRemoveCollateral:
@@ -167,6 +170,12 @@ absl::StatusOr<Effect> Dispatch(ApplyContext& context) {
       return ApplySetKeyPolicy(context, command.set_key_policy());
     case Command::kPutPolicy:
       return ApplyPutPolicy(context, command.put_policy());
+    case Command::kSetPolicyState:
+      return ApplySetPolicyState(context, command.set_policy_state());
+    case Command::kPutReferenceSet:
+      return ApplyPutReferenceSet(context, command.put_reference_set());
+    case Command::kEndReferenceVersion:
+      return ApplyEndReferenceVersion(context, command.end_reference_version());
     case Command::kPutAnchor:
       return ApplyPutAnchor(context, command.put_anchor());
     case Command::kRemoveAnchor:

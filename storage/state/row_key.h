@@ -52,6 +52,10 @@ enum class Family : uint8_t {
   kCollateralContent = 19,  // the same hash[32] -> CollateralContentRecord
   kDenyList = 20,           // evidence type uint32 -> DenyListRecord
   kKillSwitch = 21,         // evidence type uint32 -> KillSwitchRecord
+  kLeases = 22,             // key id[16] policy's name hash[32] -> LeasesRecord
+  kReferenceSet = 23,       // name hash[32] -> ReferenceSetRecord
+  // name hash[32] version uint32 -> ReferenceVersionRecord
+  kReferenceVersion = 24,
 };
 
 inline constexpr size_t kNamespaceTagBytes = 16;
@@ -141,6 +145,12 @@ class NameHasher {
                        uint32_t version) const;
   RowKey Quota(absl::string_view name_space, absl::string_view key_id,
                absl::string_view policy) const;
+  RowKey Leases(absl::string_view name_space, absl::string_view key_id,
+                absl::string_view policy) const;
+  RowKey ReferenceSet(absl::string_view name_space,
+                      absl::string_view name) const;
+  RowKey ReferenceVersion(absl::string_view name_space, absl::string_view name,
+                          uint32_t version) const;
   RowKey Anchor(absl::string_view name) const;
   RowKey Collateral(absl::string_view role, absl::string_view subject) const;
   RowKey CollateralContent(absl::string_view role,
