@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "kms/admin/stored_references.h"
 #include "kms/base/byte_writer.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
@@ -137,6 +138,7 @@ void Appraiser::Remember(const storage::StateView& view,
 }
 
 absl::Status Appraiser::ReadKey(const storage::StateView& view,
+                                const collateral::AppraisalInputs& inputs,
                                 const Session& session, KnownKey& read) {
   KMS_ASSIGN_OR_RETURN(read.key,
                        view.GetKeyUncounted(session.name_space, session.key));
@@ -153,7 +155,41 @@ absl::Status Appraiser::ReadKey(const storage::StateView& view,
       read.policy,
       policies_.Get(session.name_space, read.key.policy(), stored.version,
                     AsBytes(stored.record.source())));
+  KMS_ASSIGN_OR_RETURN(
+      read.references,
+      admin::ReadReferenceSets(view, session.name_space, *read.policy.policy,
+                               inputs.anchors));
+  read.shadow_version = stored.shadow_version;
+  if (read.shadow_version == 0) return absl::OkStatus();
+  KMS_ASSIGN_OR_RETURN(const storage::StateView::Policy shadow,
+                       view.GetPolicy(session.name_space, read.key.policy(),
+                                      read.shadow_version));
+  auto compiled =
+      policies_.Get(session.name_space, read.key.policy(), read.shadow_version,
+                    AsBytes(shadow.record.source()));
+  if (!compiled.ok()) return absl::OkStatus();
+  read.shadow = std::move(compiled->policy);
+  KMS_ASSIGN_OR_RETURN(read.shadow_references,
+                       admin::ReadReferenceSets(view, session.name_space,
+                                                *read.shadow, inputs.anchors));
   return absl::OkStatus();
+}
+
+std::optional<::storage::v1::ShadowVerdict> Appraiser::JudgeShadow(
+    const KnownKey& known, const v1::Claims& claims,
+    const v1::RequestContext& context, absl::Time now) {
+  if (known.shadow_version == 0) return std::nullopt;
+  ::storage::v1::ShadowVerdict verdict;
+  verdict.set_policy_version(known.shadow_version);
+  if (known.shadow == nullptr) {
+    verdict.set_code(v1::POLICY_INVALID);
+    return verdict;
+  }
+  const v1::Decision decision = policy::Appraise(*known.shadow, claims, context,
+                                                 now, known.shadow_references);
+  verdict.set_code(decision.code());
+  AddFailedRules(decision, kShadowRulesMax, verdict);
+  return verdict;
 }
 
 // From here on every refusal is one of verified Evidence: the judgement says
@@ -172,7 +208,7 @@ absl::Status Appraiser::Decide(const storage::StateView& view,
   absl::Status readable;
   if (known == nullptr) {
     known = read = std::make_shared<KnownKey>();
-    readable = ReadKey(view, session, *read);
+    readable = ReadKey(view, inputs, session, *read);
   }
   judgement.key_id = known->key.key_id();
   judgement.key_version = known->version;
@@ -188,9 +224,10 @@ absl::Status Appraiser::Decide(const storage::StateView& view,
   context.set_key(session.key);
   context.set_key_version(known->version);
   context.set_purpose("release");
-  judgement.decision =
-      policy::Appraise(*known->policy.policy, claims, context, now);
+  judgement.decision = policy::Appraise(*known->policy.policy, claims, context,
+                                        now, known->references);
   judgement.decision.set_policy_version(known->policy_version);
+  judgement.shadow = JudgeShadow(*known, claims, context, now);
   if (!judgement.decision.allowed()) {
     return Refuse(judgement.decision.code(), judgement.decision.reason());
   }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -19,11 +20,13 @@
 #include "kms/collateral/appraisal_inputs.h"
 #include "kms/instance/instance.h"
 #include "kms/release/limits.h"
+#include "policy/document/references.h"
 #include "policy/verifier/verified_cache.h"
 #include "policy/verifier/verifier.h"
 #include "proto/kms/v1/claims.pb.h"
 #include "proto/kms/v1/decision.pb.h"
 #include "proto/kms/v1/release.pb.h"
+#include "proto/storage/v1/command.pb.h"
 #include "storage/state/state_view.h"
 
 namespace kms::release {
@@ -48,6 +51,8 @@ struct Judgement {
   // learn of it is ForWorkload's answer.
   absl::Status verdict;
   v1::Decision decision;  // Empty if it did not come to the policy.
+  // What the policy's shadow version says of the same; it decides nothing.
+  std::optional<::storage::v1::ShadowVerdict> shadow;
 
   // Of what was judged; empty or 0 as far as it did not come to it.
   std::string key_id;  // 16 bytes.
@@ -65,6 +70,17 @@ struct Judgement {
 // a policy's refusal. Names of keys are not secrets all the same: a code such
 // as DEBUG_DENIED is only ever a stored policy's.
 absl::Status ForWorkload(const absl::Status& verdict);
+
+// The ids of the first `most` rules that were not true, in policy order.
+template <typename Op>
+void AddFailedRules(const v1::Decision& decision, int most, Op& op) {
+  for (const v1::RuleResult& rule : decision.rules()) {
+    if (rule.outcome() != v1::RuleResult::TRUE &&
+        op.failed_rules_size() < most) {
+      op.add_failed_rules(rule.id());
+    }
+  }
+}
 
 class Appraiser {
  public:
@@ -87,6 +103,12 @@ class Appraiser {
     uint32_t version = 0;  // That was asked for, or the primary one.
     uint32_t policy_version = 0;
     admin::CachedPolicy policy;
+    uint32_t shadow_version = 0;  // 0: none.
+    // Null: there is none, or this build does not compile it.
+    std::shared_ptr<const policy::CompiledPolicy> shadow;
+    // The stored Reference Values that the two read.
+    policy::ReferenceSets references;
+    policy::ReferenceSets shadow_references;
     std::string wrapped_material;
   };
   // Those of one state; another state empties it.
@@ -102,9 +124,14 @@ class Appraiser {
                                             const std::string& name);
   void Remember(const storage::StateView& view, const std::string& name,
                 std::shared_ptr<const KnownKey> known);
+  // What the shadow version of `known`'s policy says; nothing without one.
+  static std::optional<::storage::v1::ShadowVerdict> JudgeShadow(
+      const KnownKey& known, const v1::Claims& claims,
+      const v1::RequestContext& context, absl::Time now);
   // Fills `read` with all but the material, as far as it comes.
-  absl::Status ReadKey(const storage::StateView& view, const Session& session,
-                       KnownKey& read);
+  absl::Status ReadKey(const storage::StateView& view,
+                       const collateral::AppraisalInputs& inputs,
+                       const Session& session, KnownKey& read);
 
   absl::Status Decide(const storage::StateView& view,
                       const collateral::AppraisalInputs& inputs,
