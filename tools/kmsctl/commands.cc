@@ -11,6 +11,7 @@
 #include "tools/kmsctl/hardware.h"
 #include "tools/kmsctl/key.h"
 #include "tools/kmsctl/policy.h"
+#include "tools/kmsctl/reference.h"
 #include "tools/kmsctl/seal.h"
 
 namespace kms::kmsctl {
@@ -27,6 +28,7 @@ std::unique_ptr<CLI::App> MakeApp(Context& context) {
   AddSealCommands(*app, context);
   AddKeyCommands(*app, context);
   AddPolicyCommands(*app, context);
+  AddReferenceCommands(*app, context);
   AddAnchorCommands(*app, context);
   AddCollateralCommands(*app, context);
   AddHardwareCommands(*app, context);
