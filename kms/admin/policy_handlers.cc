@@ -225,7 +225,7 @@ absl::StatusOr<v1::TestPolicyResponse> PolicyHandlers::TestPolicy(
                 request.document(), version));
   KMS_ASSIGN_OR_RETURN(
       const std::shared_ptr<const collateral::AppraisalInputs> inputs,
-      inputs_.Get(*instance, *view));
+      inputs_->Get(*instance, *view));
   const absl::Time at = request.at_us() == 0
                             ? instance->clock.Now()
                             : absl::FromUnixMicros(request.at_us());

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "kms/admin/policy_cache.h"
@@ -41,7 +42,11 @@ inline constexpr uint32_t kPageSizeMax = 1000;
 class PolicyHandlers {
  public:
   // `holder` outlives the handlers.
-  explicit PolicyHandlers(const InstanceHolder& holder) : holder_(holder) {}
+  explicit PolicyHandlers(
+      const InstanceHolder& holder,
+      std::shared_ptr<collateral::AppraisalInputsCache> inputs =
+          std::make_shared<collateral::AppraisalInputsCache>())
+      : holder_(holder), inputs_(std::move(inputs)) {}
 
   // POLICY_INVALID, with line and column: the document does not compile.
   // REQUEST_MALFORMED: it is empty, or of another name, or to be retired.
@@ -157,7 +162,7 @@ class PolicyHandlers {
 
   const InstanceHolder& holder_;
   mutable PolicyCache policies_;  // Thread-safe, as is the next.
-  mutable collateral::AppraisalInputsCache inputs_;
+  const std::shared_ptr<collateral::AppraisalInputsCache> inputs_;
 };
 
 }  // namespace kms::admin

@@ -1,8 +1,5 @@
 #include "kms/base/names.h"
 
-#include <algorithm>
-
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
@@ -10,14 +7,6 @@
 namespace kms {
 namespace {
 
-bool IsNameByte(char c) {
-  return absl::ascii_islower(static_cast<unsigned char>(c)) ||
-         absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '.' ||
-         c == '_' || c == '-';
-}
-
-// A leading dot would let "." and ".." be names, and a leading dash would make
-// one an option of a command line.
 absl::Status CheckName(absl::string_view subject, absl::string_view name,
                        size_t size_max) {
   if (name.empty()) {
@@ -28,8 +17,7 @@ absl::Status CheckName(absl::string_view subject, absl::string_view name,
                   absl::StrCat(subject, ": ", name.size(), " bytes, want at ",
                                "most ", size_max));
   }
-  if (name[0] == '.' || name[0] == '-' ||
-      !std::all_of(name.begin(), name.end(), IsNameByte)) {
+  if (!HasNameSyntax(name)) {
     return Refuse(
         v1::REQUEST_MALFORMED,
         absl::StrCat(subject, ": want [a-z0-9._-], not first a dot or dash"));

@@ -12,12 +12,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "kms/base/name_syntax.h"
 
 namespace kms {
 
-// Bytes. A row key or a leaf holds any of them.
-inline constexpr size_t kNamespaceSizeMax = 64;
-inline constexpr size_t kKeyNameSizeMax = 128;
+// Bytes, as those in name_syntax.h. A row key or a leaf holds any of them.
 inline constexpr size_t kPolicyNameSizeMax = 64;
 inline constexpr size_t kAnchorNameSizeMax = 64;
 

@@ -19,6 +19,9 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::ENDORSEMENT_MALFORMED:
     case v1::POLICY_INVALID:
     case v1::SHARE_REJECTED:
+    case v1::BLOB_MALFORMED:
+    case v1::BLOB_MISMATCH:
+    case v1::BLOB_REJECTED:
       return absl::StatusCode::kInvalidArgument;
     case v1::CHALLENGE_INVALID:
     case v1::CHALLENGE_EXPIRED:
@@ -40,6 +43,7 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::TCB_REVOKED:
     case v1::TCB_UNSUPPORTED:
     case v1::MEASUREMENT_MISMATCH:
+    case v1::COLLATERAL_EXPIRED:
       return absl::StatusCode::kUnauthenticated;
     case v1::ADMINISTRATOR_REQUIRED:
     case v1::POLICY_DENIED:
@@ -53,6 +57,7 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::COLLATERAL_STALE:
     case v1::REFERENCE_VALUES_EXPIRED:
     case v1::APPROVALS_MISSING:
+    case v1::ARTIFACT_MISMATCH:
       return absl::StatusCode::kPermissionDenied;
     case v1::RATE_LIMITED:
     case v1::QUOTA_EXHAUSTED:
@@ -75,6 +80,9 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::ALREADY_INITIALIZED:
     case v1::FEATURE_LEVEL_TOO_LOW:
     case v1::COLLATERAL_OLDER:
+    case v1::VERSION_BELOW_MINIMUM:
+    case v1::PURPOSE_MISMATCH:
+    case v1::DESTRUCTION_SCHEDULED:
     case v1::NOTHING_TO_REVERT:
       return absl::StatusCode::kFailedPrecondition;
     case v1::LOG_UNAVAILABLE:

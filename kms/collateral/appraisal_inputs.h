@@ -52,7 +52,8 @@ absl::StatusOr<std::shared_ptr<const AppraisalInputs>> ReadAppraisalInputs(
     const Instance& instance, const storage::StateView& view,
     const AppraisalInputs* known);
 
-// Makes them once for each generation.
+// Makes them once for each generation. A server has one, which its handlers
+// share: a store's contents may be tens of megabytes.
 class AppraisalInputsCache {
  public:
   // Codes as ReadAppraisalInputs.
@@ -71,7 +72,7 @@ class AppraisalInputsCache {
 // Verified Claims of `bundle`: no piece of a type that is switched off, all
 // pieces verified, on collateral that is fresh enough. `cache` may be null.
 // HARDWARE_DENIED, those of policy::VerifyBundle, CRL_EXPIRED and
-// CERTIFICATE_EXPIRED. Deny lists are for the caller to ask, once he knows
+// COLLATERAL_EXPIRED. Deny lists are for the caller to ask, once he knows
 // that the Claims are of his session: inputs.denied.CheckClaims.
 absl::StatusOr<v1::Claims> VerifyEvidence(const AppraisalInputs& inputs,
                                           const v1::EvidenceBundle& bundle,

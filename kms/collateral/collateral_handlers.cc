@@ -147,7 +147,7 @@ CollateralHandlers::ImportCollateral(
   const std::vector<std::string> files(request.files().begin(),
                                        request.files().end());
   KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const AppraisalInputs> inputs,
-                       inputs_.Get(*instance, *instance->replica->View()));
+                       inputs_->Get(*instance, *instance->replica->View()));
   KMS_ASSIGN_OR_RETURN(const Imported imported,
                        Import(*instance, *inputs, caller, *kind, files));
   v1::ImportCollateralResponse response;

@@ -16,6 +16,9 @@
 #ifndef KMS_COLLATERAL_COLLATERAL_HANDLERS_H_
 #define KMS_COLLATERAL_COLLATERAL_HANDLERS_H_
 
+#include <memory>
+#include <utility>
+
 #include "absl/status/statusor.h"
 #include "kms/base/caller.h"
 #include "kms/collateral/appraisal_inputs.h"
@@ -27,7 +30,10 @@ namespace kms::collateral {
 class CollateralHandlers {
  public:
   // `holder` outlives the handlers.
-  explicit CollateralHandlers(const InstanceHolder& holder) : holder_(holder) {}
+  explicit CollateralHandlers(const InstanceHolder& holder,
+                              std::shared_ptr<AppraisalInputsCache> inputs =
+                                  std::make_shared<AppraisalInputsCache>())
+      : holder_(holder), inputs_(std::move(inputs)) {}
 
   // Codes as importer.h, and REQUEST_MALFORMED for an unknown kind.
   absl::StatusOr<v1::ImportCollateralResponse> ImportCollateral(
@@ -56,7 +62,7 @@ class CollateralHandlers {
 
  private:
   const InstanceHolder& holder_;
-  mutable AppraisalInputsCache inputs_;  // Thread-safe.
+  const std::shared_ptr<AppraisalInputsCache> inputs_;  // Thread-safe.
 };
 
 }  // namespace kms::collateral

@@ -297,5 +297,55 @@ TEST(MirrorIndexTest, StaysInItsFolder) {
   }
 }
 
+// What a mirror serves decides how much a round fetches, not how much of it is
+// held at once or kept until the next one.
+TEST_F(MirrorTest, HoldsAndKeepsNoMoreThanItsBound) {
+  constexpr size_t kFileBytes = policy::kCollateralFileBytesMax;
+  constexpr size_t kWithin = kMirrorKeptBytesMax / kFileBytes;
+  constexpr size_t kFiles = kWithin + 8;
+  const auto list = [&](const std::string& folder) {
+    std::string entries;
+    // Each file in two entries.
+    for (const char* kind : {"crl", "cert-chain"}) {
+      for (size_t i = 0; i < kFiles; ++i) {
+        const std::string path = absl::StrCat(folder, "/", i);
+        fetcher_.files[path] = std::string(kFileBytes, 'x');
+        absl::StrAppend(&entries, entries.empty() ? "" : ",", "{\"kind\": \"",
+                        kind, "\", \"files\": [\"", path, "\"]}");
+      }
+    }
+    Index(absl::StrCat("{\"collateral\": [", entries, "]}"));
+  };
+  MirrorOptions options = Options();
+  options.import = [](policy::CollateralKind, const std::vector<std::string>&) {
+    return absl::StatusOr<uint32_t>(0);
+  };
+  Mirror mirror(options);
+  const auto poll = [&](const std::string& folder) {
+    fetcher_.requests.clear();
+    mirror.Poll();
+    AnInterval();
+    size_t once = 0, known = 0;
+    for (size_t i = 0; i < kFiles; ++i) {
+      once += fetcher_.Asked(absl::StrCat(folder, "/", i)) == 1 ? 1 : 0;
+    }
+    for (const FetchRequest& request : fetcher_.requests) {
+      known += request.etag.empty() || request.path == kMirrorIndexPath ? 0 : 1;
+    }
+    return std::pair(once, known);
+  };
+  list("a");
+  // The paths and the index take some bytes as well. A file that was not held
+  // is asked for twice, by then as one that is kept.
+  const auto [once, known] = poll("a");
+  EXPECT_EQ(once, kWithin - 1);
+  EXPECT_EQ(known, 0u);
+  EXPECT_EQ(poll("a").second, kWithin - 1);
+  // What is no longer listed makes room.
+  list("bb");
+  poll("bb");
+  EXPECT_EQ(poll("bb").second, kWithin - 1);
+}
+
 }  // namespace
 }  // namespace kms::collateral

@@ -15,8 +15,26 @@ bool SizesFit(BytesView key, BytesView nonce, BytesView text, BytesView aad) {
 
 void GcmSeal(BytesView key, BytesView nonce, BytesView plaintext, BytesView aad,
              absl::Span<uint8_t> sealed) {
+  DieUnless(sealed.size() >= kGcmTagSize, "gcm: wrong sizes");
+  const size_t size = sealed.size() - kGcmTagSize;
+  GcmSealDetached(key, nonce, plaintext, aad, sealed.first(size),
+                  sealed.subspan(size));
+}
+
+bool GcmOpen(BytesView key, BytesView nonce, BytesView sealed, BytesView aad,
+             absl::Span<uint8_t> plaintext) {
+  DieUnless(sealed.size() >= kGcmTagSize, "gcm: wrong sizes");
+  const size_t size = sealed.size() - kGcmTagSize;
+  return GcmOpenDetached(key, nonce, sealed.first(size), sealed.subspan(size),
+                         aad, plaintext);
+}
+
+void GcmSealDetached(BytesView key, BytesView nonce, BytesView plaintext,
+                     BytesView aad, absl::Span<uint8_t> ciphertext,
+                     absl::Span<uint8_t> tag) {
   DieUnless(SizesFit(key, nonce, plaintext, aad) &&
-                sealed.size() == plaintext.size() + kGcmTagSize,
+                ciphertext.size() == plaintext.size() &&
+                tag.size() == kGcmTagSize,
             "gcm: wrong sizes");
   const ThreadCipherContext context;
   EVP_CIPHER_CTX* const c = context.get();
@@ -28,30 +46,30 @@ void GcmSeal(BytesView key, BytesView nonce, BytesView plaintext, BytesView aad,
                                  static_cast<int>(aad.size())) == 1;
   }
   if (!plaintext.empty()) {
-    ok = ok && EVP_EncryptUpdate(c, sealed.data(), &n, plaintext.data(),
+    ok = ok && EVP_EncryptUpdate(c, ciphertext.data(), &n, plaintext.data(),
                                  static_cast<int>(plaintext.size())) == 1;
   }
-  uint8_t* const tag = sealed.data() + plaintext.size();
-  ok = ok && EVP_EncryptFinal_ex(c, tag, &n) == 1 &&
-       EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, kGcmTagSize, tag) == 1;
+  ok = ok && EVP_EncryptFinal_ex(c, tag.data(), &n) == 1 &&
+       EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, kGcmTagSize, tag.data()) ==
+           1;
   DieUnless(ok, "gcm: cannot encrypt");
 }
 
-bool GcmOpen(BytesView key, BytesView nonce, BytesView sealed, BytesView aad,
-             absl::Span<uint8_t> plaintext) {
-  DieUnless(SizesFit(key, nonce, sealed, aad) &&
-                sealed.size() == plaintext.size() + kGcmTagSize,
+bool GcmOpenDetached(BytesView key, BytesView nonce, BytesView ciphertext,
+                     BytesView tag, BytesView aad,
+                     absl::Span<uint8_t> plaintext) {
+  DieUnless(SizesFit(key, nonce, ciphertext, aad) &&
+                ciphertext.size() == plaintext.size() &&
+                tag.size() == kGcmTagSize,
             "gcm: wrong sizes");
-  const BytesView ciphertext = sealed.first(plaintext.size());
-  // The library takes the tag as not const, and only copies it.
-  uint8_t* const tag = const_cast<uint8_t*>(sealed.data()) + plaintext.size();
   const ThreadCipherContext context;
   EVP_CIPHER_CTX* const c = context.get();
   int n = 0;
-  bool ok =
-      EVP_DecryptInit_ex2(c, FetchedAes256Gcm(), key.data(), nonce.data(),
-                          nullptr) == 1 &&
-      EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, kGcmTagSize, tag) == 1;
+  bool ok = EVP_DecryptInit_ex2(c, FetchedAes256Gcm(), key.data(), nonce.data(),
+                                nullptr) == 1 &&
+            // The library takes the tag as not const, and only copies it.
+            EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, kGcmTagSize,
+                                const_cast<uint8_t*>(tag.data())) == 1;
   DieUnless(ok, "gcm: cannot decrypt");
   if (!aad.empty()) {
     ok = ok && EVP_DecryptUpdate(c, nullptr, &n, aad.data(),

@@ -32,6 +32,16 @@ void GcmSeal(BytesView key, BytesView nonce, BytesView plaintext, BytesView aad,
 [[nodiscard]] bool GcmOpen(BytesView key, BytesView nonce, BytesView sealed,
                            BytesView aad, absl::Span<uint8_t> plaintext);
 
+// The same with the tag apart, kGcmTagSize bytes. The text may be changed in
+// place: `ciphertext` and `plaintext` are the same bytes, or do not overlap.
+void GcmSealDetached(BytesView key, BytesView nonce, BytesView plaintext,
+                     BytesView aad, absl::Span<uint8_t> ciphertext,
+                     absl::Span<uint8_t> tag);
+[[nodiscard]] bool GcmOpenDetached(BytesView key, BytesView nonce,
+                                   BytesView ciphertext, BytesView tag,
+                                   BytesView aad,
+                                   absl::Span<uint8_t> plaintext);
+
 }  // namespace kms::crypto
 
 #endif  // KMS_CRYPTO_GCM_H_

@@ -6,7 +6,9 @@
 #include <optional>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "kms/base/status.h"
 #include "kms/crypto/digest.h"
 #include "kms/crypto/ec_key.h"
@@ -65,44 +67,73 @@ std::optional<Curve> CurveOf(KeyKind kind) {
   return std::nullopt;
 }
 
-PkeyCtxPtr VerifyContext(EVP_PKEY* key) {
-  PkeyCtxPtr context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
-  DieUnless(context != nullptr && EVP_PKEY_verify_init(context.get()) == 1,
+// How a context verifies. `padding` is 0 for ECDSA, which has no parameters.
+struct Parameters {
+  int padding = 0;
+  Hash hash = Hash::kSha256;
+  std::optional<size_t> salt_size;
+
+  friend bool operator==(const Parameters&, const Parameters&) = default;
+};
+
+PkeyCtxPtr MakeContext(EVP_PKEY* key, const Parameters& parameters) {
+  PkeyCtxPtr made(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
+  EVP_PKEY_CTX* const context = made.get();
+  DieUnless(context != nullptr && EVP_PKEY_verify_init(context) == 1,
             "public key: cannot start to verify");
-  return context;
+  if (parameters.padding == 0) return made;
+  const EVP_MD* const md = FetchedMd(parameters.hash);
+  DieUnless(EVP_PKEY_CTX_set_rsa_padding(context, parameters.padding) == 1 &&
+                EVP_PKEY_CTX_set_signature_md(context, md) == 1,
+            "public key: cannot set RSA parameters");
+  if (parameters.salt_size.has_value()) {
+    DieUnless(EVP_PKEY_CTX_set_rsa_mgf1_md(context, md) == 1 &&
+                  EVP_PKEY_CTX_set_rsa_pss_saltlen(
+                      context, static_cast<int>(*parameters.salt_size)) == 1,
+              "public key: cannot set PSS parameters");
+  }
+  return made;
 }
 
-absl::Status VerifyDigest(EVP_PKEY_CTX* context, const std::string& digest,
-                          BytesView signature) {
-  const BytesView tbs = AsBytes(digest);
-  return EVP_PKEY_verify(context, signature.data(), signature.size(),
-                         tbs.data(), tbs.size()) == 1
-             ? absl::OkStatus()
-             : Mismatch();
-}
+// Makes contexts for one key, and keeps one: to set it up costs a third of an
+// RSA verification. Only from the second time on, because most keys of most
+// chains verify once and are then only remembered.
+class Contexts {
+ public:
+  // OK if `signature` verifies over `digest`.
+  absl::Status Verify(EVP_PKEY* key, const Parameters& parameters,
+                      const std::string& digest, BytesView signature) {
+    PkeyCtxPtr context = Take(parameters);
+    if (context == nullptr) context = MakeContext(key, parameters);
+    const BytesView tbs = AsBytes(digest);
+    if (EVP_PKEY_verify(context.get(), signature.data(), signature.size(),
+                        tbs.data(), tbs.size()) != 1) {
+      return Mismatch();  // With whatever the failure left in the context.
+    }
+    Keep(parameters, std::move(context));
+    return absl::OkStatus();
+  }
 
-// The modulus' size in bytes is the one length a signature may have
-// (RFC 8017, sections 8.1.2 and 8.2.2, step 1).
-absl::Status VerifyRsa(EVP_PKEY* key, int padding, Hash hash,
-                       std::optional<size_t> salt_size, BytesView message,
-                       BytesView signature) {
-  if (signature.size() != static_cast<size_t>(EVP_PKEY_get_size(key))) {
-    return Mismatch();
+ private:
+  // Null if there is none for these parameters, or another thread has it.
+  PkeyCtxPtr Take(const Parameters& parameters) {
+    absl::MutexLock lock(&mutex_);
+    return parameters == parameters_ ? std::move(kept_) : nullptr;
   }
-  const PkeyCtxPtr context = VerifyContext(key);
-  DieUnless(
-      EVP_PKEY_CTX_set_rsa_padding(context.get(), padding) == 1 &&
-          EVP_PKEY_CTX_set_signature_md(context.get(), FetchedMd(hash)) == 1,
-      "public key: cannot set RSA parameters");
-  if (salt_size.has_value()) {
-    DieUnless(
-        EVP_PKEY_CTX_set_rsa_mgf1_md(context.get(), FetchedMd(hash)) == 1 &&
-            EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(),
-                                             static_cast<int>(*salt_size)) == 1,
-        "public key: cannot set PSS parameters");
+  void Keep(const Parameters& parameters, PkeyCtxPtr context) {
+    absl::MutexLock lock(&mutex_);
+    if (used_) {
+      parameters_ = parameters;
+      kept_ = std::move(context);
+    }
+    used_ = true;
   }
-  return VerifyDigest(context.get(), Digest(hash, message), signature);
-}
+
+  absl::Mutex mutex_;
+  bool used_ ABSL_GUARDED_BY(mutex_) = false;
+  Parameters parameters_ ABSL_GUARDED_BY(mutex_);  // Of `kept_`.
+  PkeyCtxPtr kept_ ABSL_GUARDED_BY(mutex_);
+};
 
 }  // namespace
 
@@ -113,6 +144,18 @@ struct PublicKey::Parts {
   std::string spki_sha256;
   BytesView key_bytes;  // Within `spki`.
   PkeyPtr key;
+  mutable Contexts contexts;  // Thread-safe.
+
+  // The modulus' size in bytes is the one length a signature may have
+  // (RFC 8017, sections 8.1.2 and 8.2.2, step 1).
+  absl::Status VerifyRsa(const Parameters& parameters, BytesView message,
+                         BytesView signature) const {
+    if (signature.size() != static_cast<size_t>(EVP_PKEY_get_size(key.get()))) {
+      return Mismatch();
+    }
+    return contexts.Verify(key.get(), parameters,
+                           Digest(parameters.hash, message), signature);
+  }
 };
 
 absl::StatusOr<PublicKey> PublicKey::FromSpki(BytesView der) {
@@ -173,8 +216,8 @@ absl::Status PublicKey::VerifyEcdsa(Hash hash, BytesView message,
   if (!EcdsaDerToRaw(*curve, signature).ok()) return Mismatch();
   // OpenSSL checks that r and s are below the order, and takes the leftmost
   // bits of a digest that is longer than it (FIPS 186-5, section 6.4.2).
-  const PkeyCtxPtr context = VerifyContext(parts_->key.get());
-  return VerifyDigest(context.get(), Digest(hash, message), signature);
+  return parts_->contexts.Verify(parts_->key.get(), Parameters(),
+                                 Digest(hash, message), signature);
 }
 
 absl::Status PublicKey::VerifyEcdsaRaw(Hash hash, BytesView message,
@@ -201,16 +244,18 @@ absl::Status PublicKey::VerifyRsaPss(Hash hash, size_t salt_size,
   const size_t key_size =
       static_cast<size_t>(EVP_PKEY_get_size(parts_->key.get()));
   if (salt_size > key_size - HashSize(hash) - 2) return Mismatch();
-  return VerifyRsa(parts_->key.get(), RSA_PKCS1_PSS_PADDING, hash, salt_size,
-                   message, signature);
+  return parts_->VerifyRsa(
+      {.padding = RSA_PKCS1_PSS_PADDING, .hash = hash, .salt_size = salt_size},
+      message, signature);
 }
 
 absl::Status PublicKey::VerifyRsaPkcs1(Hash hash, BytesView message,
                                        BytesView signature) const {
   const ClearErrorsOnReturn clear_errors;
   if (parts_->kind != KeyKind::kRsa) return WrongKey();
-  return VerifyRsa(parts_->key.get(), RSA_PKCS1_PADDING, hash, std::nullopt,
-                   message, signature);
+  return parts_->VerifyRsa(
+      {.padding = RSA_PKCS1_PADDING, .hash = hash, .salt_size = std::nullopt},
+      message, signature);
 }
 
 absl::Status PublicKey::VerifyEd25519(BytesView message,

@@ -1,6 +1,7 @@
 #include "kms/lifecycle/key_handlers.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,13 +13,17 @@
 #include "kms/base/bytes.h"
 #include "kms/base/names.h"
 #include "kms/base/refusal.h"
-#include "kms/base/secret.h"
 #include "kms/base/status.h"
+#include "kms/crypto/digest.h"
 #include "kms/crypto/random.h"
 #include "kms/instance/admin_call.h"
 #include "kms/lifecycle/key_material.h"
 #include "kms/lifecycle/key_messages.h"
+#include "kms/lifecycle/key_usable.h"
 #include "kms/lifecycle/new_material.h"
+#include "kms/lifecycle/stored_blob.h"
+#include "kms/lifecycle/wrapped_blob.h"
+#include "kms/lifecycle/wrapping_key.h"
 #include "storage/state/state_view.h"
 
 namespace kms::lifecycle {
@@ -29,6 +34,8 @@ using ::storage::v1::KeyRecord;
 
 // Rotations by others that one open-ended RotateKey tries to get ahead of.
 constexpr int kRotateTries = 4;
+
+constexpr size_t kLeafSaltSize = 16;
 
 // Keys read at a time from the state.
 constexpr size_t kKeysPerRead = 100;
@@ -53,22 +60,46 @@ absl::Status CheckOptionalPolicy(absl::string_view policy) {
   return policy.empty() ? absl::OkStatus() : CheckPolicyName(policy);
 }
 
-absl::StatusOr<std::string> Seal(const Instance& instance,
-                                 absl::string_view name_space,
-                                 absl::string_view key_id, uint32_t version,
-                                 const Secret& material) {
-  return SealKeyMaterial(*instance.envelope, {name_space, key_id, version},
-                         material);
+// By name, as the state stores them.
+using Labels = google::protobuf::RepeatedPtrField<::storage::v1::Label>;
+
+Labels ToLabels(const google::protobuf::Map<std::string, std::string>& map) {
+  Labels labels;
+  for (const auto& [name, value] :
+       std::map<std::string, std::string>(map.begin(), map.end())) {
+    labels.Add()->set_name(name);
+    labels.rbegin()->set_value(value);
+  }
+  return labels;
+}
+
+absl::Status CheckDescription(absl::string_view description) {
+  if (description.size() > kDescriptionSizeMax) {
+    return Refuse(v1::REQUEST_TOO_LARGE,
+                  absl::StrCat("description: ", description.size(),
+                               " bytes, want at most ", kDescriptionSizeMax));
+  }
+  return absl::OkStatus();
+}
+
+// A key as it is on `view`, with what holds its schedules.
+absl::StatusOr<v1::Key> Show(const storage::StateView& view,
+                             absl::StatusOr<KeyRecord> record) {
+  if (!record.ok()) return record.status();
+  v1::Key key = ToKey(*record);
+  if (view.header().clock_jump_to_us() != 0) {
+    key.mutable_held_by()->set_from_us(view.header().clock_jump_from_us());
+    key.mutable_held_by()->set_to_us(view.header().clock_jump_to_us());
+  }
+  return key;
 }
 
 // What a change answers with: the key as it is after it.
 absl::StatusOr<v1::Key> ReadKey(const Instance& instance,
                                 absl::string_view name_space,
                                 absl::string_view key_id) {
-  KMS_ASSIGN_OR_RETURN(
-      const KeyRecord key,
-      instance.replica->View()->GetKeyById(name_space, key_id));
-  return ToKey(key);
+  const auto view = instance.replica->View();
+  return Show(*view, view->GetKeyById(name_space, key_id));
 }
 
 absl::StatusOr<v1::Key> ProposeForKey(const Instance& instance,
@@ -101,6 +132,30 @@ absl::StatusOr<std::string> ParsePageToken(const std::string& token) {
   return *id;
 }
 
+absl::Status TooSoon(absl::Duration wait_min) {
+  return Refuse(v1::LIMIT_REACHED,
+                absl::StrCat("destruction: this instance demands a wait of ",
+                             absl::FormatDuration(wait_min)));
+}
+
+// The material of the next version of `key`.
+absl::StatusOr<NewMaterial> MakeNext(
+    const std::shared_ptr<const Instance>& instance, ImportKeys& import_keys,
+    const KeyRecord& key, const v1::RotateKeyRequest& request) {
+  if (key.purpose() != ::storage::v1::KEY_PURPOSE_WRAPPING) {
+    return MakeNewMaterial(instance, import_keys, key.namespace_(), key.name(),
+                           request.material());
+  }
+  const absl::StatusOr<::storage::v1::KeyMaterial> before =
+      instance->replica->View()->GetKeyMaterial(key.namespace_(), key.key_id(),
+                                                key.last_version());
+  // Of a destroyed version nothing is left to take after.
+  if (!before.ok() && RefusalOf(before.status()) != v1::VERSION_DESTROYED) {
+    return before.status();
+  }
+  return MakeNewPair(request.material(), before.ok() ? before->kem_id() : 0);
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Key> KeyHandlers::CreateKey(
@@ -110,12 +165,10 @@ absl::StatusOr<v1::Key> KeyHandlers::CreateKey(
   KMS_ASSIGN_OR_RETURN(const KeyName key,
                        ResolveKeyName(request.namespace_(), request.name()));
   KMS_RETURN_IF_ERROR(CheckOptionalPolicy(request.policy()));
-  if (request.description().size() > kDescriptionSizeMax) {
-    return Refuse(v1::REQUEST_TOO_LARGE,
-                  absl::StrCat("description: ", request.description().size(),
-                               " bytes, want at most ", kDescriptionSizeMax));
-  }
-  KMS_RETURN_IF_ERROR(CheckNewMaterial(request.material()));
+  KMS_RETURN_IF_ERROR(CheckDescription(request.description()));
+  KMS_ASSIGN_OR_RETURN(const ::storage::v1::KeyPurpose purpose,
+                       ToKeyPurpose(request.purpose()));
+  KMS_RETURN_IF_ERROR(CheckNewMaterial(request.material(), purpose));
   // Apply decides; looking first keeps a one-time import key from being spent
   // on a name that is taken.
   const absl::Status taken =
@@ -126,17 +179,23 @@ absl::StatusOr<v1::Key> KeyHandlers::CreateKey(
   if (!absl::IsNotFound(taken)) return taken;
 
   const std::string key_id = crypto::RandomString(kKeyIdSize);
-  KMS_ASSIGN_OR_RETURN(const Secret material,
-                       MakeNewMaterial(instance, import_keys_, key.name_space,
-                                       key.name, request.material()));
+  KMS_ASSIGN_OR_RETURN(
+      const NewMaterial material,
+      purpose == ::storage::v1::KEY_PURPOSE_WRAPPING
+          ? MakeNewPair(request.material(), 0)
+          : MakeNewMaterial(instance, import_keys_, key.name_space, key.name,
+                            request.material()));
   Command command = NewCommand(*instance, caller, key.name_space);
   ::storage::v1::CreateKey& op = *command.mutable_create_key();
   op.set_key_id(key_id);
   op.set_name(request.name());
   op.set_policy(request.policy());
   op.set_description(request.description());
-  KMS_ASSIGN_OR_RETURN(*op.mutable_material()->mutable_wrapped(),
-                       Seal(*instance, key.name_space, key_id, 1, material));
+  op.set_purpose(purpose);
+  *op.mutable_labels() = ToLabels(request.labels());
+  KMS_ASSIGN_OR_RETURN(
+      *op.mutable_material(),
+      SealNewMaterial(*instance, {key.name_space, key_id, 1}, material));
   return ProposeForKey(*instance, command, key_id);
 }
 
@@ -146,10 +205,8 @@ absl::StatusOr<v1::Key> KeyHandlers::GetKey(
                        BeginAdminCall(holder_, caller));
   KMS_ASSIGN_OR_RETURN(const KeyName key,
                        ResolveKeyName(request.namespace_(), request.name()));
-  KMS_ASSIGN_OR_RETURN(
-      const KeyRecord record,
-      instance->replica->View()->GetKey(key.name_space, key.name));
-  return ToKey(record);
+  const auto view = instance->replica->View();
+  return Show(*view, view->GetKey(key.name_space, key.name));
 }
 
 absl::StatusOr<v1::ListKeysResponse> KeyHandlers::ListKeys(
@@ -201,13 +258,13 @@ absl::StatusOr<v1::Key> KeyHandlers::RotateKey(
                        BeginAdminCall(holder_, caller));
   KMS_ASSIGN_OR_RETURN(const KeyName key,
                        ResolveKeyName(request.namespace_(), request.name()));
-  KMS_RETURN_IF_ERROR(CheckNewMaterial(request.material()));
 
-  Secret material;  // Made once: an import opens once.
+  NewMaterial material;  // Made once: an import opens once.
   for (int tries = 1;; ++tries) {
     KMS_ASSIGN_OR_RETURN(
         const KeyRecord record,
         instance->replica->View()->GetKey(key.name_space, key.name));
+    KMS_RETURN_IF_ERROR(CheckNewMaterial(request.material(), record.purpose()));
     if (request.expected_primary() != 0 &&
         request.expected_primary() != record.primary_version()) {
       return Refuse(
@@ -215,10 +272,9 @@ absl::StatusOr<v1::Key> KeyHandlers::RotateKey(
           absl::StrCat("key: primary version ", record.primary_version(),
                        ", want ", request.expected_primary()));
     }
-    if (material.empty()) {
-      KMS_ASSIGN_OR_RETURN(
-          material, MakeNewMaterial(instance, import_keys_, key.name_space,
-                                    key.name, request.material()));
+    if (material.secret.empty()) {
+      KMS_ASSIGN_OR_RETURN(material,
+                           MakeNext(instance, import_keys_, record, request));
     }
     // The material is bound to the version that it becomes; Apply refuses it
     // if it would become another.
@@ -229,8 +285,9 @@ absl::StatusOr<v1::Key> KeyHandlers::RotateKey(
     op.set_expected_primary(record.primary_version());
     op.set_version(version);
     KMS_ASSIGN_OR_RETURN(
-        *op.mutable_material()->mutable_wrapped(),
-        Seal(*instance, key.name_space, record.key_id(), version, material));
+        *op.mutable_material(),
+        SealNewMaterial(*instance, {key.name_space, record.key_id(), version},
+                        material));
     absl::StatusOr<v1::Key> rotated =
         ProposeForKey(*instance, command, record.key_id());
     const bool outrun = RefusalOf(rotated.status()) == v1::VERSION_CONFLICT &&
@@ -251,6 +308,10 @@ absl::StatusOr<v1::Key> KeyHandlers::SetKeyVersionState(
   }
   KMS_ASSIGN_OR_RETURN(const ::storage::v1::KeyVersionState state,
                        ToKeyVersionState(request.state()));
+  if (state == ::storage::v1::DESTROYED &&
+      destruction_wait_min_ > absl::ZeroDuration()) {
+    return TooSoon(destruction_wait_min_);
+  }
   KMS_ASSIGN_OR_RETURN(
       const KeyRecord record,
       instance->replica->View()->GetKey(key.name_space, key.name));
@@ -278,6 +339,172 @@ absl::StatusOr<v1::Key> KeyHandlers::SetKeyPolicy(
   op.set_key_id(record.key_id());
   op.set_policy(request.policy());
   return ProposeForKey(*instance, command, record.key_id());
+}
+
+absl::StatusOr<v1::Key> KeyHandlers::UpdateKey(
+    const Caller& caller, const v1::UpdateKeyRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const KeyName key,
+                       ResolveKeyName(request.namespace_(), request.name()));
+  KMS_RETURN_IF_ERROR(CheckDescription(request.description()));
+  KMS_ASSIGN_OR_RETURN(
+      const KeyRecord record,
+      instance->replica->View()->GetKey(key.name_space, key.name));
+  Command command = NewCommand(*instance, caller, key.name_space);
+  ::storage::v1::ConfigureKey& op = *command.mutable_configure_key();
+  op.set_key_id(record.key_id());
+  if (request.has_minimum_version()) {
+    op.set_minimum_version(request.minimum_version());
+  }
+  if (request.has_description()) op.set_description(request.description());
+  if (request.has_rotation_period_s()) {
+    // What does not fit is no period either; the state refuses it.
+    op.set_rotation_period_us(
+        absl::ToInt64Microseconds(absl::Seconds(request.rotation_period_s())));
+  }
+  if (request.has_labels()) {
+    *op.mutable_labels()->mutable_labels() =
+        ToLabels(request.labels().labels());
+  }
+  return ProposeForKey(*instance, command, record.key_id());
+}
+
+absl::StatusOr<v1::Key> KeyHandlers::ScheduleKeyVersionDestruction(
+    const Caller& caller,
+    const v1::ScheduleKeyVersionDestructionRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const KeyName key,
+                       ResolveKeyName(request.namespace_(), request.name()));
+  const absl::Duration wait =
+      request.wait_us() == 0
+          ? std::max(kDestructionWaitDefault, destruction_wait_min_)
+          : absl::Microseconds(request.wait_us());
+  if (wait < destruction_wait_min_) return TooSoon(destruction_wait_min_);
+  KMS_ASSIGN_OR_RETURN(
+      const KeyRecord record,
+      instance->replica->View()->GetKeyUncounted(key.name_space, key.name));
+  Command command = NewCommand(*instance, caller, key.name_space);
+  ::storage::v1::ScheduleDestruction& op =
+      *command.mutable_schedule_destruction();
+  op.set_key_id(record.key_id());
+  op.set_version(request.version());
+  op.set_wait_us(absl::ToInt64Microseconds(wait));
+  op.set_leaf_salt(crypto::RandomString(kLeafSaltSize));
+  return ProposeForKey(*instance, command, record.key_id());
+}
+
+absl::StatusOr<v1::Key> KeyHandlers::CancelKeyVersionDestruction(
+    const Caller& caller,
+    const v1::CancelKeyVersionDestructionRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const KeyName key,
+                       ResolveKeyName(request.namespace_(), request.name()));
+  KMS_ASSIGN_OR_RETURN(
+      const KeyRecord record,
+      instance->replica->View()->GetKeyUncounted(key.name_space, key.name));
+  Command command = NewCommand(*instance, caller, key.name_space);
+  command.mutable_cancel_destruction()->set_key_id(record.key_id());
+  command.mutable_cancel_destruction()->set_version(request.version());
+  return ProposeForKey(*instance, command, record.key_id());
+}
+
+absl::StatusOr<v1::ClockJump> KeyHandlers::ConfirmClock(
+    const Caller& caller, const v1::ConfirmClockRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  v1::ClockJump jump;
+  jump.set_from_us(instance->replica->View()->header().clock_jump_from_us());
+  jump.set_to_us(request.to_us());
+  Command command = NewCommand(*instance, caller, kDefaultNamespace);
+  command.mutable_confirm_clock()->set_clock_jump_to_us(request.to_us());
+  KMS_RETURN_IF_ERROR(Propose(*instance, command).status());
+  return jump;
+}
+
+absl::StatusOr<v1::SignedWrappingKey> KeyHandlers::GetWrappingKey(
+    const Caller& caller, const v1::GetWrappingKeyRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const KeyName key,
+                       ResolveKeyName(request.namespace_(), request.name()));
+  const auto view = instance->replica->View();
+  KMS_ASSIGN_OR_RETURN(const KeyRecord record,
+                       view->GetKeyUncounted(key.name_space, key.name));
+  if (record.purpose() != ::storage::v1::KEY_PURPOSE_WRAPPING) {
+    return Refuse(v1::PURPOSE_MISMATCH,
+                  "key: a stored key, which has no public half");
+  }
+  const uint32_t version =
+      request.version() == 0 ? record.primary_version() : request.version();
+  // Nobody shall seal to what opens no more.
+  KMS_RETURN_IF_ERROR(CheckUsable(record, version));
+  KMS_ASSIGN_OR_RETURN(
+      const ::storage::v1::KeyMaterial material,
+      view->GetKeyMaterial(key.name_space, record.key_id(), version));
+  v1::WrappingKey wrapping;
+  wrapping.set_cluster_id(instance->cluster_id);
+  wrapping.set_namespace_(record.namespace_());
+  wrapping.set_name(record.name());
+  wrapping.set_key_id(record.key_id());
+  wrapping.set_version(version);
+  wrapping.set_kem_id(material.kem_id());
+  wrapping.set_public_key(material.public_key());
+  wrapping.set_artifact_digest(material.artifact_digest());
+  return SignWrappingKey(wrapping, instance->identity_key);
+}
+
+absl::StatusOr<v1::RewrapBlobResponse> KeyHandlers::RewrapBlob(
+    const Caller& caller, const v1::RewrapBlobRequest& request) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
+                       BeginAdminCall(holder_, caller));
+  KMS_ASSIGN_OR_RETURN(const WrappedBlob blob,
+                       ParseBlob(AsBytes(request.blob())));
+  const BlobHeader& header = blob.header;
+  if (header.cluster_id != instance->cluster_id) {
+    return Refuse(v1::BLOB_MISMATCH, "wrapped blob: of another cluster");
+  }
+  const auto view = instance->replica->View();
+  KMS_ASSIGN_OR_RETURN(const KeyRecord key,
+                       view->GetKeyById(header.name_space, header.key_id));
+  if (key.purpose() != ::storage::v1::KEY_PURPOSE_WRAPPING) {
+    return Refuse(v1::PURPOSE_MISMATCH, "key: a stored key");
+  }
+  const uint32_t to = key.primary_version();
+  KMS_RETURN_IF_ERROR(CheckUsable(key, header.version));
+  KMS_RETURN_IF_ERROR(CheckUsable(key, to));
+  KMS_ASSIGN_OR_RETURN(
+      const ::storage::v1::KeyMaterial material,
+      view->GetKeyMaterial(header.name_space, header.key_id, header.version));
+  KMS_ASSIGN_OR_RETURN(
+      const ::storage::v1::KeyMaterial primary,
+      view->GetKeyMaterial(header.name_space, header.key_id, to));
+  v1::RewrapBlobResponse response;
+  KMS_ASSIGN_OR_RETURN(const Secret data_key,
+                       OpenStoredBlob(*instance, blob, material));
+  if (header.version == to) {  // It is where it should be.
+    response.set_blob(request.blob());
+    response.set_version(to);
+    return response;
+  }
+  KMS_ASSIGN_OR_RETURN(
+      *response.mutable_blob(),
+      SealStoredBlob(*instance, {header.name_space, header.key_id, to}, primary,
+                     header.artifact_digest, data_key));
+  response.set_version(to);
+
+  Command command = NewCommand(*instance, caller, header.name_space);
+  ::storage::v1::RecordRewrap& op = *command.mutable_record_rewrap();
+  op.set_key_id(header.key_id);
+  op.set_version(header.version);
+  op.set_new_version(to);
+  op.set_blob_digest(crypto::Sha256(AsBytes(request.blob())));
+  op.set_new_blob_digest(crypto::Sha256(AsBytes(response.blob())));
+  op.set_artifact_digest(header.artifact_digest);
+  KMS_RETURN_IF_ERROR(Propose(*instance, command).status());
+  return response;
 }
 
 absl::StatusOr<v1::ImportKey> KeyHandlers::GetImportKey(

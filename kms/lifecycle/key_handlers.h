@@ -20,6 +20,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "kms/base/caller.h"
 #include "kms/instance/instance.h"
 #include "kms/lifecycle/import_keys.h"
@@ -36,10 +37,18 @@ inline constexpr size_t kKeysScannedMax = 10000;
 // A page also ends before its keys take more: a gRPC message is 4 MiB.
 inline constexpr size_t kPageBytesMax = size_t{3} << 20;
 
+// Between the request to destroy a version and its destruction, unless asked
+// otherwise: a week, so that who needs it comes back from a holiday.
+inline constexpr absl::Duration kDestructionWaitDefault = absl::Hours(7 * 24);
+
 class KeyHandlers {
  public:
-  // `holder` outlives the handlers.
-  explicit KeyHandlers(const InstanceHolder& holder) : holder_(holder) {}
+  // `holder` outlives the handlers. `destruction_wait_min`: what this instance
+  // demands; over zero it also refuses to destroy at once.
+  explicit KeyHandlers(
+      const InstanceHolder& holder,
+      absl::Duration destruction_wait_min = absl::ZeroDuration())
+      : holder_(holder), destruction_wait_min_(destruction_wait_min) {}
 
   // ALREADY_EXISTS: the name is taken. NOT_FOUND: no such policy, or no such
   // import key. REQUEST_MALFORMED: CheckNewMaterial, MakeNewMaterial.
@@ -63,9 +72,43 @@ class KeyHandlers {
                                     const v1::RotateKeyRequest& request) const;
 
   // REQUEST_MALFORMED: version 0, or not a state. NOT_FOUND: no such key or
-  // version. VERSION_DESTROYED: it is gone, for ever.
+  // version. VERSION_DESTROYED: it is gone, for ever. DESTRUCTION_SCHEDULED:
+  // to be enabled, it must be cancelled first. LIMIT_REACHED: this
+  // instance demands a waiting period.
   absl::StatusOr<v1::Key> SetKeyVersionState(
       const Caller& caller, const v1::SetKeyVersionStateRequest& request) const;
+
+  // REQUEST_MALFORMED: version 0, or a wait out of bounds. NOT_FOUND: no such
+  // key or version. LIMIT_REACHED: a wait under what this instance
+  // demands. DESTRUCTION_SCHEDULED, VERSION_DESTROYED, FEATURE_LEVEL_TOO_LOW.
+  absl::StatusOr<v1::Key> ScheduleKeyVersionDestruction(
+      const Caller& caller,
+      const v1::ScheduleKeyVersionDestructionRequest& request) const;
+
+  // VERSION_CONFLICT: none is scheduled. Others as above.
+  absl::StatusOr<v1::Key> CancelKeyVersionDestruction(
+      const Caller& caller,
+      const v1::CancelKeyVersionDestructionRequest& request) const;
+
+  // VERSION_CONFLICT: not the jump that waits. FEATURE_LEVEL_TOO_LOW.
+  absl::StatusOr<v1::ClockJump> ConfirmClock(
+      const Caller& caller, const v1::ConfirmClockRequest& request) const;
+
+  // Labels are not looked at here: the state refuses bad ones, as
+  // REQUEST_MALFORMED.
+  // NOT_FOUND: no such key. VERSION_CONFLICT: a minimum above the primary
+  // version. FEATURE_LEVEL_TOO_LOW.
+  absl::StatusOr<v1::Key> UpdateKey(const Caller& caller,
+                                    const v1::UpdateKeyRequest& request) const;
+
+  // NOT_FOUND: no such key or version. PURPOSE_MISMATCH: not a wrapping key.
+  // VERSION_DISABLED, VERSION_DESTROYED, VERSION_BELOW_MINIMUM.
+  absl::StatusOr<v1::SignedWrappingKey> GetWrappingKey(
+      const Caller& caller, const v1::GetWrappingKeyRequest& request) const;
+
+  // As keys.proto says. VERSION_CONFLICT: the key was rotated meanwhile.
+  absl::StatusOr<v1::RewrapBlobResponse> RewrapBlob(
+      const Caller& caller, const v1::RewrapBlobRequest& request) const;
 
   // An empty policy ends all releases of the key.
   // NOT_FOUND: no such key or policy.
@@ -78,6 +121,7 @@ class KeyHandlers {
 
  private:
   const InstanceHolder& holder_;
+  const absl::Duration destruction_wait_min_;
   mutable ImportKeys import_keys_;  // Thread-safe.
 };
 

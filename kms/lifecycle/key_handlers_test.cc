@@ -104,6 +104,18 @@ std::vector<absl::Status> CallAll(const KeyHandlers& handlers,
   v1::RotateKeyRequest rotate;
   v1::SetKeyVersionStateRequest state;
   v1::SetKeyPolicyRequest policy;
+  v1::UpdateKeyRequest update;
+  v1::ScheduleKeyVersionDestructionRequest schedule;
+  v1::CancelKeyVersionDestructionRequest cancel;
+  v1::GetWrappingKeyRequest wrapping;
+  update.set_namespace_(name_space);
+  schedule.set_namespace_(name_space);
+  cancel.set_namespace_(name_space);
+  wrapping.set_namespace_(name_space);
+  update.set_name(name);
+  schedule.set_name(name);
+  cancel.set_name(name);
+  wrapping.set_name(name);
   create.set_namespace_(name_space);
   get.set_namespace_(name_space);
   rotate.set_namespace_(name_space);
@@ -118,7 +130,11 @@ std::vector<absl::Status> CallAll(const KeyHandlers& handlers,
           handlers.GetKey(caller, get).status(),
           handlers.RotateKey(caller, rotate).status(),
           handlers.SetKeyVersionState(caller, state).status(),
-          handlers.SetKeyPolicy(caller, policy).status()};
+          handlers.SetKeyPolicy(caller, policy).status(),
+          handlers.UpdateKey(caller, update).status(),
+          handlers.ScheduleKeyVersionDestruction(caller, schedule).status(),
+          handlers.CancelKeyVersionDestruction(caller, cancel).status(),
+          handlers.GetWrappingKey(caller, wrapping).status()};
 }
 
 TEST_F(KeyHandlersTest, RefusesEverythingWhileSealed) {
@@ -406,6 +422,79 @@ TEST_F(KeyHandlersTest, RefusesHostilePageTokensAndSizes) {
   EXPECT_EQ(List(std::string(32, '0'), 1)->keys_size(), 1);
   EXPECT_EQ(RefusalOf(List("", 1001).status()), v1::REQUEST_TOO_LARGE);
   EXPECT_EQ(RefusalOf(List("", 0xffffffffu).status()), v1::REQUEST_TOO_LARGE);
+}
+
+// --- Destruction after a wait ---
+
+TEST_F(KeyHandlersTest, DestroysAfterAWeekUnlessAskedOtherwise) {
+  ASSERT_TRUE(Create("k").ok());
+  ASSERT_TRUE(Rotate("k").ok());
+  v1::ScheduleKeyVersionDestructionRequest request;
+  request.set_name("k");
+  request.set_version(1);
+  const auto scheduled =
+      handlers_.ScheduleKeyVersionDestruction(admin_, request);
+  ASSERT_TRUE(scheduled.ok()) << scheduled.status();
+  EXPECT_EQ(scheduled->versions(0).state(), v1::KeyVersion::DISABLED);
+  EXPECT_EQ(scheduled->versions(0).destroy_at_us(),
+            test_->View().header().log_time_us() +
+                absl::ToInt64Microseconds(kDestructionWaitDefault));
+  EXPECT_EQ(RefusalOf(SetState("k", 1, v1::KeyVersion::ENABLED).status()),
+            v1::DESTRUCTION_SCHEDULED);
+  v1::CancelKeyVersionDestructionRequest cancel;
+  cancel.set_name("k");
+  cancel.set_version(1);
+  const auto cancelled = handlers_.CancelKeyVersionDestruction(admin_, cancel);
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+  EXPECT_EQ(cancelled->versions(0).destroy_at_us(), 0);
+  EXPECT_EQ(
+      RefusalOf(handlers_.CancelKeyVersionDestruction(admin_, cancel).status()),
+      v1::VERSION_CONFLICT);
+  request.set_wait_us(1);
+  EXPECT_EQ(
+      RefusalOf(
+          handlers_.ScheduleKeyVersionDestruction(admin_, request).status()),
+      v1::REQUEST_MALFORMED);
+}
+
+TEST_F(KeyHandlersTest, AnInstanceMayDemandAWait) {
+  ASSERT_TRUE(Create("k").ok());
+  const KeyHandlers careful(test_->holder, absl::Hours(24 * 30));
+  v1::SetKeyVersionStateRequest now;
+  now.set_name("k");
+  now.set_version(1);
+  now.set_state(v1::KeyVersion::DESTROYED);
+  EXPECT_EQ(RefusalOf(careful.SetKeyVersionState(admin_, now).status()),
+            v1::LIMIT_REACHED);
+  v1::ScheduleKeyVersionDestructionRequest request;
+  request.set_name("k");
+  request.set_version(1);
+  request.set_wait_us(absl::ToInt64Microseconds(absl::Hours(24 * 29)));
+  EXPECT_EQ(
+      RefusalOf(
+          careful.ScheduleKeyVersionDestruction(admin_, request).status()),
+      v1::LIMIT_REACHED);
+  // What is not asked for is as much as is demanded.
+  request.clear_wait_us();
+  const auto scheduled = careful.ScheduleKeyVersionDestruction(admin_, request);
+  ASSERT_TRUE(scheduled.ok()) << scheduled.status();
+  EXPECT_EQ(scheduled->versions(0).destroy_at_us(),
+            test_->View().header().log_time_us() +
+                absl::ToInt64Microseconds(absl::Hours(24 * 30)));
+}
+
+TEST_F(KeyHandlersTest, OnlyAJumpThatIsThereIsConfirmed) {
+  v1::ConfirmClockRequest request;
+  EXPECT_EQ(RefusalOf(handlers_.ConfirmClock(admin_, request).status()),
+            v1::VERSION_CONFLICT);
+  ASSERT_TRUE(Create("k").ok());
+  test_->clock.Advance(absl::Hours(3));
+  ASSERT_TRUE(Rotate("k").ok());
+  const v1::Key held = *Get("k");
+  ASSERT_TRUE(held.has_held_by());
+  request.set_to_us(held.held_by().to_us());
+  EXPECT_TRUE(handlers_.ConfirmClock(admin_, request).ok());
+  EXPECT_FALSE(Get("k")->has_held_by());
 }
 
 }  // namespace

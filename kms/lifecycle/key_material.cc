@@ -32,4 +32,22 @@ absl::StatusOr<Secret> OpenKeyMaterial(const storage::Envelope& envelope,
   return envelope.OpenSecret(storage::KeyKind::kStorage, wrapped, AsBytes(aad));
 }
 
+absl::StatusOr<crypto::HpkePrivateKey> OpenWrappingKey(
+    const storage::Envelope& envelope, const KeyMaterialPlace& place,
+    const ::storage::v1::KeyMaterial& material) {
+  KMS_ASSIGN_OR_RETURN(
+      const Secret scalar,
+      OpenKeyMaterial(envelope, place, AsBytes(material.wrapped())));
+  KMS_ASSIGN_OR_RETURN(const crypto::Kem kem,
+                       crypto::KemFromId(material.kem_id()));
+  KMS_ASSIGN_OR_RETURN(crypto::HpkePrivateKey key,
+                       crypto::HpkePrivateKey::FromScalar(kem, scalar));
+  // Publishers were shown the public half: what they seal must open.
+  if (key.public_key() != material.public_key()) {
+    return Refuse(v1::DATA_LOSS,
+                  "wrapping key: its halves are not of one pair");
+  }
+  return key;
+}
+
 }  // namespace kms::lifecycle

@@ -14,6 +14,8 @@
 #include "absl/strings/string_view.h"
 #include "kms/base/bytes.h"
 #include "kms/base/secret.h"
+#include "kms/crypto/hpke.h"
+#include "proto/storage/v1/command.pb.h"
 #include "storage/envelope/envelope.h"
 
 namespace kms::lifecycle {
@@ -39,6 +41,13 @@ absl::StatusOr<std::string> SealKeyMaterial(const storage::Envelope& envelope,
 absl::StatusOr<Secret> OpenKeyMaterial(const storage::Envelope& envelope,
                                        const KeyMaterialPlace& place,
                                        BytesView wrapped);
+
+// The private half of a wrapping key's version, which is what its material is.
+// DATA_LOSS: also, it is not the pair of the public half that stands beside it.
+// Others: as OpenKeyMaterial.
+absl::StatusOr<crypto::HpkePrivateKey> OpenWrappingKey(
+    const storage::Envelope& envelope, const KeyMaterialPlace& place,
+    const ::storage::v1::KeyMaterial& material);
 
 }  // namespace kms::lifecycle
 

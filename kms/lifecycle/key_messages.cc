@@ -1,5 +1,6 @@
 #include "kms/lifecycle/key_messages.h"
 
+#include "absl/time/time.h"
 #include "kms/base/refusal.h"
 
 namespace kms::lifecycle {
@@ -31,12 +32,25 @@ v1::Key ToKey(const ::storage::v1::KeyRecord& record) {
   key.set_description(record.description());
   key.set_primary_version(record.primary_version());
   key.set_created_us(record.created_us());
+  key.set_purpose(record.purpose() == ::storage::v1::KEY_PURPOSE_WRAPPING
+                      ? v1::Key::WRAPPING
+                      : v1::Key::STORED);
+  key.set_minimum_version(record.minimum_version());
+  key.set_rotation_period_s(
+      absl::ToInt64Seconds(absl::Microseconds(record.rotation_period_us())));
+  key.set_next_rotation_us(record.next_rotation_us());
+  for (const ::storage::v1::Label& label : record.labels()) {
+    (*key.mutable_labels())[label.name()] = label.value();
+  }
   for (const ::storage::v1::KeyVersionInfo& info : record.versions()) {
     v1::KeyVersion& version = *key.add_versions();
     version.set_version(info.version());
     version.set_state(FromKeyVersionState(info.state()));
     version.set_created_us(info.created_us());
     version.set_releases(info.releases());
+    version.set_artifact_digest(info.artifact_digest());
+    version.set_last_used_us(info.last_used_us());
+    version.set_destroy_at_us(info.destroy_at_us());
   }
   return key;
 }
@@ -54,6 +68,20 @@ absl::StatusOr<::storage::v1::KeyVersionState> ToKeyVersionState(
       return Refuse(v1::REQUEST_MALFORMED,
                     "key version state: not a state, want ENABLED, DISABLED "
                     "or DESTROYED");
+  }
+}
+
+absl::StatusOr<::storage::v1::KeyPurpose> ToKeyPurpose(
+    v1::Key::Purpose purpose) {
+  switch (purpose) {
+    case v1::Key::PURPOSE_UNSPECIFIED:
+    case v1::Key::STORED:
+      return ::storage::v1::KEY_PURPOSE_STORED;
+    case v1::Key::WRAPPING:
+      return ::storage::v1::KEY_PURPOSE_WRAPPING;
+    default:
+      return Refuse(v1::REQUEST_MALFORMED,
+                    "key purpose: not one, want STORED or WRAPPING");
   }
 }
 

@@ -17,6 +17,11 @@ v1::Key ToKey(const ::storage::v1::KeyRecord& record);
 absl::StatusOr<::storage::v1::KeyVersionState> ToKeyVersionState(
     v1::KeyVersion::State state);
 
+// Unspecified is a stored key.
+// REQUEST_MALFORMED: a purpose that this build does not know.
+absl::StatusOr<::storage::v1::KeyPurpose> ToKeyPurpose(
+    v1::Key::Purpose purpose);
+
 }  // namespace kms::lifecycle
 
 #endif  // KMS_LIFECYCLE_KEY_MESSAGES_H_

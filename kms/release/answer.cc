@@ -1,6 +1,7 @@
 #include "kms/release/answer.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -19,13 +20,8 @@ namespace {
 absl::StatusOr<v1::WrappedKey> Wrap(const Instance& instance,
                                     const Session& session,
                                     const Judgement& judgement,
-                                    const storage::Applied& applied) {
-  KMS_ASSIGN_OR_RETURN(
-      const Secret material,
-      lifecycle::OpenKeyMaterial(
-          *instance.envelope,
-          {session.name_space, judgement.key_id, judgement.key_version},
-          AsBytes(judgement.wrapped_material)));
+                                    const storage::Applied& applied,
+                                    const Secret& material) {
   KMS_ASSIGN_OR_RETURN(
       crypto::HpkeSealed sealed,
       crypto::HpkeSeal(
@@ -69,14 +65,25 @@ absl::Status ProveLeaf(const Instance& instance,
 
 absl::StatusOr<v1::ReleaseKeyResponse> AnswerRelease(
     const Instance& instance, const audit::CheckpointSigner& checkpoints,
-    const Session& session, const Judgement& judgement,
+    const Session& session, const Judgement& judgement, DataKey data_key,
     const storage::Applied& applied, absl::Time now) {
   if (!applied.effect.ok() || !applied.effect.leaf.has_value()) {
     return Refuse(v1::INTERNAL_ERROR, "release: not committed");
   }
+  Secret material = std::move(data_key.key);
+  if (!session.wants_data_key()) {
+    KMS_ASSIGN_OR_RETURN(material, lifecycle::OpenKeyMaterial(
+                                       *instance.envelope,
+                                       {session.name_space, judgement.key_id,
+                                        judgement.key_version},
+                                       AsBytes(judgement.material.wrapped())));
+  }
   v1::ReleaseKeyResponse response;
-  KMS_ASSIGN_OR_RETURN(*response.mutable_wrapped_key(),
-                       Wrap(instance, session, judgement, applied));
+  if (!session.rewrap) {
+    KMS_ASSIGN_OR_RETURN(*response.mutable_wrapped_key(),
+                         Wrap(instance, session, judgement, applied, material));
+  }
+  response.set_blob(std::move(data_key.new_blob));
 
   v1::ReceiptBody body;
   body.set_cluster_id(instance.cluster_id);
@@ -93,6 +100,9 @@ absl::StatusOr<v1::ReleaseKeyResponse> AnswerRelease(
   body.set_collateral_digest(judgement.collateral_digest);
   body.set_recipient_thumbprint(crypto::Sha256(session.recipient_public_key));
   body.set_kem_id(session.kem_id);
+  body.set_blob_digest(session.blob_digest);
+  body.set_new_blob_digest(data_key.new_blob_digest);
+  body.set_artifact_digest(session.artifact_digest);
   body.set_wrapped_key_digest(WrappedKeyDigest(response.wrapped_key()));
   body.set_log_time_us(applied.log_time_us);
   body.set_proposer_time_us(absl::ToUnixMicros(now));

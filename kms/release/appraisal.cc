@@ -11,6 +11,7 @@
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "kms/crypto/digest.h"
+#include "kms/lifecycle/key_usable.h"
 #include "kms/release/transcript.h"
 #include "policy/document/appraise.h"
 #include "proto/kms/v1/evidence.pb.h"
@@ -18,30 +19,45 @@
 namespace kms::release {
 namespace {
 
-absl::Status CheckVersionState(const ::storage::v1::KeyRecord& key,
-                               uint32_t version) {
-  if (version == 0) {
-    return Refuse(v1::VERSION_DESTROYED,
-                  "key: its primary version is destroyed; an administrator "
-                  "must rotate it");
+// That the session asks of the key what it is for, with a blob of this key.
+absl::Status CheckPurpose(const Session& session,
+                          const ::storage::v1::KeyRecord& key) {
+  const bool wrapping = key.purpose() == ::storage::v1::KEY_PURPOSE_WRAPPING;
+  if (wrapping != session.wants_data_key()) {
+    return Refuse(v1::PURPOSE_MISMATCH,
+                  wrapping
+                      ? "key: a wrapping key, want a blob or the size of "
+                        "a data key"
+                      : "key: a stored key, which opens and makes no blobs");
   }
-  for (const ::storage::v1::KeyVersionInfo& info : key.versions()) {
-    if (info.version() != version) continue;
-    switch (info.state()) {
-      case ::storage::v1::ENABLED:
-        return absl::OkStatus();
-      case ::storage::v1::DISABLED:
-        return Refuse(v1::VERSION_DISABLED,
-                      absl::StrCat("key version ", version,
-                                   ": disabled; an administrator must enable "
-                                   "it"));
-      default:
-        return Refuse(v1::VERSION_DESTROYED,
-                      absl::StrCat("key version ", version, ": destroyed"));
-    }
+  if (session.blob.has_value() && session.blob->header.key_id != key.key_id()) {
+    return Refuse(v1::BLOB_MISMATCH, "wrapped blob: of another key");
   }
-  return Refuse(v1::NOT_FOUND,
-                absl::StrCat("key version ", version, ": no such version"));
+  return absl::OkStatus();
+}
+
+// A stored key's version is for the artifact that it is bound to; a wrapping
+// key's, bound to none, is for whatever its blobs are bound to.
+absl::Status CheckArtifact(const Session& session,
+                           const ::storage::v1::KeyRecord& key,
+                           uint32_t version) {
+  // Versions are dense and ascending, and this one is there.
+  const std::string& bound =
+      key.versions(static_cast<int>(version) - 1).artifact_digest();
+  if (bound == session.artifact_digest ||
+      (bound.empty() && session.wants_data_key())) {
+    return absl::OkStatus();
+  }
+  return Refuse(v1::ARTIFACT_MISMATCH,
+                absl::StrCat("key version ", version,
+                             bound.empty() ? ": bound to no artifact"
+                                           : ": bound to another artifact"));
+}
+
+const char* PurposeOf(const Session& session) {
+  if (session.data_key_bytes != 0) return "generate";
+  if (session.rewrap) return "rewrap";
+  return session.blob.has_value() ? "unwrap" : "release";
 }
 
 absl::Status CheckSessionBinding(const v1::Claims& claims,
@@ -96,7 +112,7 @@ absl::StatusOr<Judgement> Appraiser::Judge(const Instance& instance,
   }
   KMS_ASSIGN_OR_RETURN(
       const std::shared_ptr<const collateral::AppraisalInputs> inputs,
-      inputs_.Get(instance, view));
+      inputs_->Get(instance, view));
   KMS_ASSIGN_OR_RETURN(
       const v1::Claims claims,
       collateral::VerifyEvidence(*inputs, bundle, now, &verified_));
@@ -223,7 +239,8 @@ absl::Status Appraiser::Decide(const storage::StateView& view,
   context.set_namespace_(session.name_space);
   context.set_key(session.key);
   context.set_key_version(known->version);
-  context.set_purpose("release");
+  context.set_purpose(PurposeOf(session));
+  context.set_artifact_digest(session.artifact_digest);
   judgement.decision = policy::Appraise(*known->policy.policy, claims, context,
                                         now, known->references);
   judgement.decision.set_policy_version(known->policy_version);
@@ -233,16 +250,16 @@ absl::Status Appraiser::Decide(const storage::StateView& view,
   }
   // Only who may have the key learns of its state, and only what was once
   // allowed is remembered.
+  KMS_RETURN_IF_ERROR(CheckPurpose(session, known->key));
   if (read != nullptr) {
-    KMS_RETURN_IF_ERROR(CheckVersionState(read->key, read->version));
+    KMS_RETURN_IF_ERROR(lifecycle::CheckUsable(read->key, read->version));
     KMS_ASSIGN_OR_RETURN(
-        const ::storage::v1::KeyMaterial material,
-        view.GetKeyMaterial(session.name_space, read->key.key_id(),
-                            read->version));
-    read->wrapped_material = material.wrapped();
+        read->material, view.GetKeyMaterial(session.name_space,
+                                            read->key.key_id(), read->version));
     Remember(view, name, read);
   }
-  judgement.wrapped_material = known->wrapped_material;
+  KMS_RETURN_IF_ERROR(CheckArtifact(session, known->key, known->version));
+  judgement.material = known->material;
   return absl::OkStatus();
 }
 

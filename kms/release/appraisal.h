@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -19,6 +20,7 @@
 #include "kms/admin/policy_cache.h"
 #include "kms/collateral/appraisal_inputs.h"
 #include "kms/instance/instance.h"
+#include "kms/lifecycle/wrapped_blob.h"
 #include "kms/release/limits.h"
 #include "policy/document/references.h"
 #include "policy/verifier/verified_cache.h"
@@ -43,6 +45,18 @@ struct Session {
   std::string evidence_digest;    // 32 bytes, SHA-256.
   uint16_t kem_id = 0;
   BytesView recipient_public_key;
+
+  // Of a wrapping key: a blob, whose version is `version`; or how long a fresh
+  // data key is to be. See data_key.h.
+  std::optional<lifecycle::WrappedBlob> blob;
+  std::string blob_digest;  // 32 bytes, SHA-256; empty: no blob.
+  uint32_t data_key_bytes = 0;
+  bool rewrap = false;          // The blob, to the primary version.
+  std::string artifact_digest;  // That the request names; empty: none.
+
+  bool wants_data_key() const {
+    return blob.has_value() || data_key_bytes != 0;
+  }
 };
 
 // What verified Evidence led to.
@@ -57,7 +71,7 @@ struct Judgement {
   // Of what was judged; empty or 0 as far as it did not come to it.
   std::string key_id;  // 16 bytes.
   uint32_t key_version = 0;
-  std::string wrapped_material;
+  ::storage::v1::KeyMaterial material;
   std::string policy;
   uint32_t policy_version = 0;
   std::string policy_digest;      // 32 bytes.
@@ -84,6 +98,9 @@ void AddFailedRules(const v1::Decision& decision, int most, Op& op) {
 
 class Appraiser {
  public:
+  explicit Appraiser(std::shared_ptr<collateral::AppraisalInputsCache> inputs)
+      : inputs_(std::move(inputs)) {}
+
   // Judges `session` on `view`, as of `now`.
   // A Judgement, whatever its verdict, means that the Evidence verified and is
   // bound to the session. A status means that it did not: EVIDENCE_*,
@@ -109,7 +126,7 @@ class Appraiser {
     // The stored Reference Values that the two read.
     policy::ReferenceSets references;
     policy::ReferenceSets shadow_references;
-    std::string wrapped_material;
+    ::storage::v1::KeyMaterial material;
   };
   // Those of one state; another state empties it.
   struct KnownKeys {
@@ -140,7 +157,7 @@ class Appraiser {
 
   policy::VerifiedCache verified_{kVerifiedBytesMax};
   admin::PolicyCache policies_;
-  collateral::AppraisalInputsCache inputs_;
+  const std::shared_ptr<collateral::AppraisalInputsCache> inputs_;
   absl::Mutex mutex_;
   KnownKeys known_keys_ ABSL_GUARDED_BY(mutex_);
 };

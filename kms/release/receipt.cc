@@ -26,6 +26,10 @@ absl::Status Mismatch(absl::string_view what) {
   return absl::UnauthenticatedError(absl::StrCat("receipt: ", what));
 }
 
+std::string DigestOrNone(BytesView bytes) {
+  return bytes.empty() ? "" : crypto::Sha256(bytes);
+}
+
 // The leaf is what the log recorded; the body is what the answering instance
 // said. They must tell the same story.
 absl::Status CheckLeaf(const v1::ReceiptBody& body,
@@ -45,7 +49,10 @@ absl::Status CheckLeaf(const v1::ReceiptBody& body,
       released.claims_digest() != body.claims_digest() ||
       released.recipient_thumbprint() != body.recipient_thumbprint() ||
       released.kem_id() != body.kem_id() ||
-      released.lease_until_us() != body.lease_until_us()) {
+      released.lease_until_us() != body.lease_until_us() ||
+      released.blob_digest() != body.blob_digest() ||
+      released.new_blob_digest() != body.new_blob_digest() ||
+      released.artifact_digest() != body.artifact_digest()) {
     return Mismatch("the leaf records another release");
   }
   return absl::OkStatus();
@@ -140,6 +147,13 @@ absl::Status CheckReceiptFor(const VerifiedReceipt& receipt,
   }
   if (expected.key_version != 0 && body.key_version() != expected.key_version) {
     return Mismatch("for another key version");
+  }
+  if (AsBytes(body.artifact_digest()) != expected.artifact_digest) {
+    return Mismatch("for another artifact");
+  }
+  if (body.blob_digest() != DigestOrNone(expected.blob) ||
+      body.new_blob_digest() != DigestOrNone(expected.new_blob)) {
+    return Mismatch("for another wrapped blob");
   }
   if (body.wrapped_key_digest() != WrappedKeyDigest(wrapped)) {
     return Mismatch("for another wrapped key");

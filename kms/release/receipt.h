@@ -52,7 +52,10 @@ struct ExpectedRelease {
   BytesView transcript_digest;  // 64 bytes.
   uint16_t kem_id = 0;
   BytesView recipient_public_key;
-  uint32_t key_version = 0;  // 0: any, the request named none.
+  uint32_t key_version = 0;        // 0: any, the request named none.
+  BytesView artifact_digest = {};  // That the request names; empty: none.
+  BytesView blob = {};             // That the request holds; empty: none.
+  BytesView new_blob = {};         // That came with the key; empty: none.
 };
 
 // That a verified receipt speaks of this request and this wrapped key, and not

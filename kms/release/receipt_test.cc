@@ -136,6 +136,9 @@ TEST_F(ReceiptTest, RefusesALeafThatTellsAnotherStory) {
       [](auto& leaf) { leaf.mutable_released()->set_policy("p"); },
       [](auto& leaf) { leaf.mutable_released()->set_evidence_digest("e"); },
       [](auto& leaf) { leaf.mutable_released()->set_kem_id(0x10); },
+      [](auto& leaf) { leaf.mutable_released()->set_blob_digest("b"); },
+      [](auto& leaf) { leaf.mutable_released()->set_new_blob_digest("b"); },
+      [](auto& leaf) { leaf.mutable_released()->set_artifact_digest("a"); },
       [](auto& leaf) { leaf.mutable_refused(); },
   };
   const v1::AuditEntry good = leaf_;
@@ -178,6 +181,15 @@ TEST_F(ReceiptTest, IsForOneRequestAndOneWrappedKeyOnly) {
   expected.key_version = 2;
   EXPECT_EQ(CheckReceiptFor(verified, expected, wrapped_).code(),
             absl::StatusCode::kUnauthenticated);
+  const std::string bytes = "blob or digest";
+  for (BytesView ExpectedRelease::*const field :
+       {&ExpectedRelease::blob, &ExpectedRelease::new_blob,
+        &ExpectedRelease::artifact_digest}) {
+    expected = Expected();
+    expected.*field = AsBytes(bytes);
+    EXPECT_EQ(CheckReceiptFor(verified, expected, wrapped_).code(),
+              absl::StatusCode::kUnauthenticated);
+  }
   v1::WrappedKey planted = wrapped_;
   planted.set_ciphertext("planted");
   EXPECT_EQ(CheckReceiptFor(verified, Expected(), planted).code(),

@@ -12,6 +12,7 @@
 #include "kms/crypto/random.h"
 #include "kms/release/answer.h"
 #include "kms/release/challenge.h"
+#include "kms/release/data_key.h"
 #include "kms/release/limits.h"
 #include "kms/release/transcript.h"
 
@@ -69,13 +70,14 @@ void FillJudged(const Session& session, const Judgement& judgement, Op& op) {
 
 }  // namespace
 
-ReleaseHandler::ReleaseHandler(const InstanceHolder& instances,
-                               const Clock& clock,
-                               const audit::CheckpointSigner& checkpoints,
-                               ReleaseOptions options)
+ReleaseHandler::ReleaseHandler(
+    const InstanceHolder& instances, const Clock& clock,
+    const audit::CheckpointSigner& checkpoints, ReleaseOptions options,
+    std::shared_ptr<collateral::AppraisalInputsCache> inputs)
     : instances_(instances),
       clock_(clock),
       options_(std::move(options)),
+      appraiser_(std::move(inputs)),
       checkpoints_(checkpoints),
       peers_(options_.releases_per_second, options_.releases_burst),
       refused_keys_(options_.refusals_per_second, options_.refusals_burst),
@@ -143,6 +145,7 @@ absl::StatusOr<Session> ReleaseHandler::BeginSession(
       wanted.namespace_().empty() ? "default" : wanted.namespace_();
   session.key = wanted.key();
   session.version = wanted.version();
+  KMS_RETURN_IF_ERROR(ReadDataKeyRequest(instance, wanted, session));
   session.evidence = AsBytes(request.evidence());
   session.challenge_hash = crypto::Sha256(AsBytes(request.challenge()));
   session.challenge_expires = expires;
@@ -167,11 +170,20 @@ absl::StatusOr<v1::ReleaseKeyResponse> ReleaseHandler::Release(
   absl::Status stale;
   for (int attempt = 0; attempt < kAppraisalsMax; ++attempt) {
     storage::Replica::Announcement announcement = instance.replica->Announce();
-    const absl::StatusOr<Judgement> judgement = appraiser_.Judge(
-        instance, *instance.replica->View(), session, clock_.Now());
+    const std::shared_ptr<const storage::StateView> view =
+        instance.replica->View();
+    absl::StatusOr<Judgement> judgement =
+        appraiser_.Judge(instance, *view, session, clock_.Now());
     if (!judgement.ok()) {
       refusals_.Count(caller.peer, judgement.status(), clock_.Now());
       return judgement.status();
+    }
+    DataKey data_key;
+    if (judgement->verdict.ok() && session.wants_data_key()) {
+      absl::StatusOr<DataKey> prepared =
+          PrepareDataKey(instance, *view, session, *judgement);
+      judgement->verdict = prepared.status();
+      if (prepared.ok()) data_key = *std::move(prepared);
     }
     if (!judgement->verdict.ok()) {
       RecordRefusal(caller, instance, session, *judgement, deadline,
@@ -191,6 +203,10 @@ absl::StatusOr<v1::ReleaseKeyResponse> ReleaseHandler::Release(
     release.set_recipient_thumbprint(
         crypto::Sha256(session.recipient_public_key));
     release.set_kem_id(session.kem_id);
+    release.set_blob_digest(session.blob_digest);
+    release.set_new_blob_digest(data_key.new_blob_digest);
+    release.set_new_blob_version(data_key.new_version);
+    release.set_artifact_digest(session.artifact_digest);
 
     // Recorded first: below this line the release stands in the log.
     KMS_ASSIGN_OR_RETURN(
@@ -201,8 +217,9 @@ absl::StatusOr<v1::ReleaseKeyResponse> ReleaseHandler::Release(
       continue;
     }
     if (!applied.effect.ok()) return ForWorkload(applied.effect.status());
-    absl::StatusOr<v1::ReleaseKeyResponse> response = AnswerRelease(
-        instance, checkpoints_, session, *judgement, applied, clock_.Now());
+    absl::StatusOr<v1::ReleaseKeyResponse> response =
+        AnswerRelease(instance, checkpoints_, session, *judgement,
+                      std::move(data_key), applied, clock_.Now());
     // An instance that was paused here must not answer on what may have been
     // revoked meanwhile; the client repeats, and is judged by the state of
     // then.

@@ -47,7 +47,9 @@ class ReleaseHandler {
   // process, so that no two of its parts sign a fork.
   ReleaseHandler(const InstanceHolder& instances, const Clock& clock,
                  const audit::CheckpointSigner& checkpoints,
-                 ReleaseOptions options);
+                 ReleaseOptions options,
+                 std::shared_ptr<collateral::AppraisalInputsCache> inputs =
+                     std::make_shared<collateral::AppraisalInputsCache>());
 
   // Codes as release.proto says, for both.
   absl::StatusOr<v1::GetChallengeResponse> GetChallenge(

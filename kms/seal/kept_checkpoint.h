@@ -12,14 +12,19 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "kms/instance/instance.h"
+#include "kms/crypto/signing_key.h"
+#include "storage/state/state_view.h"
 
 namespace kms::seal {
 
 // `note`: as Heartbeat kept it; empty where none was kept yet.
+// The tree goes on through the log's epochs, so one of an earlier epoch binds a
+// later state.
 // DATA_LOSS: not signed by this cluster's checkpoint key for this log, or the
 // state is smaller than it says, or has another root at that size.
-absl::Status CheckAgainstKept(absl::string_view note, const Instance& instance);
+absl::Status CheckAgainstKept(absl::string_view note,
+                              const crypto::Ed25519SigningKey& checkpoint_key,
+                              const storage::StateView& view);
 
 }  // namespace kms::seal
 

@@ -37,6 +37,12 @@ inline constexpr size_t kCheckpointFileBytesMax = 4096;
 // a ceremony.
 inline constexpr absl::Duration kOpenTimeout = absl::Minutes(10);
 
+// How long a log in etcd may be out of reach when it is opened.
+inline constexpr absl::Duration kLogTimeout = absl::Seconds(30);
+
+// As long as storage.v1.Genesis takes.
+inline constexpr size_t kEpochReasonBytesMax = 256;
+
 // How long a process that ends waits for what still holds the keys.
 inline constexpr absl::Duration kSealTimeout = absl::Seconds(30);
 

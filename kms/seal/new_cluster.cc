@@ -11,10 +11,9 @@
 #include "kms/crypto/signing_key.h"
 #include "kms/release/origin.h"
 #include "kms/seal/limits.h"
+#include "kms/seal/log_store.h"
 #include "kms/seal/private_file.h"
-#include "storage/engine/rocksdb_engine.h"
 #include "storage/envelope/envelope.h"
-#include "storage/log/local/local_log.h"
 #include "storage/replica/replica.h"
 
 namespace kms::seal {
@@ -67,19 +66,13 @@ absl::Status BeginLog(const NewClusterOptions& options, NewCluster& made,
       const std::unique_ptr<storage::Envelope> envelope,
       storage::Envelope::Create(
           std::make_shared<const storage::Keyring>(std::move(copy))));
-  storage::RocksdbOptions engine_options;
-  engine_options.path = absl::StrCat(options.directory, "/", kLogName);
-  KMS_ASSIGN_OR_RETURN(const std::unique_ptr<storage::Engine> engine,
-                       storage::OpenRocksdbEngine(engine_options));
-  storage::LocalLogOptions log_options;
-  log_options.acknowledged_path =
-      absl::StrCat(options.directory, "/", kAcknowledgedName);
   KMS_ASSIGN_OR_RETURN(
-      const std::unique_ptr<storage::LocalLog> log,
-      storage::LocalLog::Create(engine.get(), log_options, kFirstEpoch));
+      const OpenedLog log,
+      CreateLog({options.directory, options.etcd, /*on_fatal=*/nullptr},
+                kFirstEpoch, options.clock->Now() + kLogTimeout));
 
   storage::BootstrapOptions bootstrap;
-  bootstrap.log = log.get();
+  bootstrap.log = log.log.get();
   bootstrap.envelope = envelope.get();
   bootstrap.clock = options.clock;
   std::copy(made.instance.id.begin(), made.instance.id.end(),

@@ -6,6 +6,7 @@
 #define KMS_SEAL_NEW_CLUSTER_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "kms/seal/ceremony.h"
 #include "kms/seal/instance_file.h"
 #include "kms/seal/seal_file.h"
+#include "storage/log/etcd/etcd_log.h"
 
 namespace kms::seal {
 
@@ -27,9 +29,7 @@ inline constexpr char kSealFileName[] = "seal";
 inline constexpr char kInstanceFileName[] = "instance";
 inline constexpr char kCheckpointFileName[] = "checkpoint";
 inline constexpr char kEvidenceName[] = "evidence";
-inline constexpr char kStateName[] = "state";
-inline constexpr char kLogName[] = "log";
-inline constexpr char kAcknowledgedName[] = "log.acknowledged";
+inline constexpr char kStateName[] = "state";  // Others: log_store.h.
 
 struct NewClusterOptions {
   std::string directory;  // Exists, empty.
@@ -37,6 +37,7 @@ struct NewClusterOptions {
   uint32_t shares = 0;     // For kShamir.
   uint32_t threshold = 0;  // For kShamir.
   std::string principal;   // Who asked for it, for the first leaf.
+  std::optional<storage::EtcdLogOptions> etcd;  // Nothing: a local log.
   const Clock* clock = nullptr;
 };
 
@@ -49,6 +50,7 @@ struct NewCluster {
 
 // Takes `root` (32 random bytes) and fills the directory; the seal file is
 // written last. Nothing is open when it returns.
+// ALREADY_INITIALIZED: the log in etcd was begun by another instance.
 // REQUEST_MALFORMED: MakeShares. Others: the disk's and the log's.
 absl::StatusOr<NewCluster> MakeCluster(const NewClusterOptions& options,
                                        Secret root);

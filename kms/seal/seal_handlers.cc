@@ -60,6 +60,13 @@ absl::StatusOr<v1::SealStatus> SealHandlers::ResetUnseal(
   return SealStatusOf(unsealer_.state());
 }
 
+absl::StatusOr<v1::SealStatus> SealHandlers::NewEpoch(
+    const Caller& caller, const v1::NewEpochRequest& request) {
+  KMS_RETURN_IF_ERROR(DemandAdministrator(caller));
+  KMS_RETURN_IF_ERROR(unsealer_.NewEpoch(caller.principal, request.reason()));
+  return SealStatusOf(unsealer_.state());
+}
+
 absl::StatusOr<v1::SealStatus> SealHandlers::Seal(const Caller& caller,
                                                   const v1::SealRequest&,
                                                   absl::Time deadline) {

@@ -30,6 +30,10 @@ class SealHandlers {
   absl::StatusOr<v1::SealStatus> Unseal(const Caller& caller,
                                         const v1::UnsealRequest& request);
 
+  // Codes of Unsealer::NewEpoch.
+  absl::StatusOr<v1::SealStatus> NewEpoch(const Caller& caller,
+                                          const v1::NewEpochRequest& request);
+
   // Codes of Unsealer::ResetUnseal and Seal.
   absl::StatusOr<v1::SealStatus> ResetUnseal(
       const Caller& caller, const v1::ResetUnsealRequest& request);

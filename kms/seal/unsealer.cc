@@ -19,11 +19,11 @@
 #include "kms/crypto/random.h"
 #include "kms/seal/kept_checkpoint.h"
 #include "kms/seal/limits.h"
+#include "kms/seal/log_store.h"
 #include "kms/seal/new_cluster.h"
 #include "kms/seal/private_file.h"
 #include "storage/engine/rocksdb_engine.h"
 #include "storage/envelope/envelope.h"
-#include "storage/log/local/local_log.h"
 #include "storage/replica/replica.h"
 
 namespace kms::seal {
@@ -87,6 +87,13 @@ absl::StatusOr<crypto::Ed25519SigningKey> PrimarySigningKey(
   return crypto::Ed25519SigningKey::FromSeed(*seed);
 }
 
+absl::StatusOr<std::shared_ptr<const storage::Envelope>> EnvelopeOf(
+    const storage::Keyring& keyring) {
+  KMS_ASSIGN_OR_RETURN(storage::Keyring copy, keyring.Clone());
+  return storage::Envelope::Create(
+      std::make_shared<const storage::Keyring>(std::move(copy)));
+}
+
 }  // namespace
 
 // Destroyed from the bottom up: the replica's threads end before what they
@@ -97,8 +104,7 @@ struct Unsealer::Opened {
 
   std::unique_ptr<storage::Engine> state_engine;
   std::unique_ptr<storage::Engine> evidence_engine;  // May be null.
-  std::unique_ptr<storage::Engine> log_engine;
-  std::unique_ptr<storage::LocalLog> log;
+  OpenedLog log;
   crypto::Ed25519SigningKey instance_key;
   std::unique_ptr<Instance> instance;
 };
@@ -222,6 +228,7 @@ absl::StatusOr<InitResult> Unsealer::Init(absl::string_view principal,
   making.shares = shares;
   making.threshold = threshold;
   making.principal = std::string(principal);
+  making.etcd = options_.etcd;
   making.clock = options_.clock;
   // An init that did not finish was never answered: nothing there is anyone's.
   std::error_code failed;
@@ -287,25 +294,41 @@ absl::Status Unsealer::Unseal(absl::string_view principal,
 absl::Status Unsealer::ResetUnseal() {
   absl::MutexLock life(&life_mutex_);
   KMS_RETURN_IF_ERROR(CheckSealed());
+  new_epoch_.reset();
   absl::MutexLock lock(&mutex_);
   if (ceremony_ != nullptr) ceremony_->Reset();
   return absl::OkStatus();
 }
 
-absl::Status Unsealer::OpenStores(Opened& next) const {
-  const std::string cluster = In(options_.data_dir, kClusterName);
+absl::Status Unsealer::NewEpoch(absl::string_view principal,
+                                absl::string_view reason) {
+  absl::MutexLock life(&life_mutex_);
+  KMS_RETURN_IF_ERROR(CheckSealed());
+  if (reason.empty() || reason.size() > kEpochReasonBytesMax) {
+    return Refuse(v1::REQUEST_MALFORMED,
+                  absl::StrCat("new epoch: want a reason of 1 to ",
+                               kEpochReasonBytesMax, " bytes"));
+  }
+  if (!options_.etcd.has_value()) {
+    return absl::FailedPreconditionError(
+        "new epoch: it begins in etcd, and the configuration has no log.etcd");
+  }
+  new_epoch_ = {std::string(principal), std::string(reason)};
+  return absl::OkStatus();
+}
+
+LogPlace Unsealer::Place() const {
+  return {In(options_.data_dir, kClusterName), options_.etcd,
+          options_.on_fatal};
+}
+
+absl::Status Unsealer::OpenState(Opened& next) const {
   storage::RocksdbOptions engine;
   engine.on_fatal = options_.on_fatal;
-  engine.path = In(cluster, kLogName);
-  KMS_ASSIGN_OR_RETURN(next.log_engine, storage::OpenRocksdbEngine(engine));
   // Everything in the state is in the log too; the log itself is not forgiven.
   engine.replayable = true;
-  engine.path = In(cluster, kStateName);
+  engine.path = In(In(options_.data_dir, kClusterName), kStateName);
   KMS_ASSIGN_OR_RETURN(next.state_engine, storage::OpenRocksdbEngine(engine));
-  storage::LocalLogOptions log;
-  log.acknowledged_path = In(cluster, kAcknowledgedName);
-  KMS_ASSIGN_OR_RETURN(next.log,
-                       storage::LocalLog::Open(next.log_engine.get(), log));
   return absl::OkStatus();
 }
 
@@ -329,25 +352,11 @@ std::unique_ptr<storage::EvidenceArchive> Unsealer::OpenEvidence(
       options_.evidence_retention);
 }
 
-absl::Status Unsealer::OpenReplica(Opened& next, const SealFile& seal,
-                                   const InstanceFile& file,
-                                   const storage::Keyring& keyring) const {
-  KMS_ASSIGN_OR_RETURN(storage::Keyring copy, keyring.Clone());
-  KMS_ASSIGN_OR_RETURN(
-      std::shared_ptr<const storage::Envelope> envelope,
-      storage::Envelope::Create(
-          std::make_shared<const storage::Keyring>(std::move(copy))));
-  KMS_ASSIGN_OR_RETURN(
-      crypto::Ed25519SigningKey identity,
-      PrimarySigningKey(keyring, storage::KeyKind::kClusterIdentity));
-  KMS_ASSIGN_OR_RETURN(
-      crypto::Ed25519SigningKey checkpoint,
-      PrimarySigningKey(keyring, storage::KeyKind::kCheckpoint));
-
+// But for log and envelope.
+storage::ReplicaOptions Unsealer::ReplicaOptionsOf(
+    const Opened& next, const SealFile& seal, const InstanceFile& file) const {
   storage::ReplicaOptions replica;
   replica.state = next.state_engine.get();
-  replica.log = next.log.get();
-  replica.envelope = envelope.get();
   replica.clock = options_.clock;
   replica.boot_time = BootTime;
   std::copy(file.id.begin(), file.id.end(), replica.instance.bytes.begin());
@@ -355,6 +364,62 @@ absl::Status Unsealer::OpenReplica(Opened& next, const SealFile& seal,
   replica.cluster_id = seal.commitments.cluster_id;
   replica.scrub_interval = options_.scrub_interval;
   replica.on_fatal = options_.on_fatal;
+  return replica;
+}
+
+absl::Status Unsealer::BeginEpoch(const EpochRequest& request,
+                                  const Opened& next, const SealFile& seal,
+                                  const InstanceFile& file,
+                                  absl::string_view kept,
+                                  const storage::Keyring& keyring) const {
+  KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const storage::Envelope> envelope,
+                       EnvelopeOf(keyring));
+  KMS_ASSIGN_OR_RETURN(
+      const crypto::Ed25519SigningKey checkpoint,
+      PrimarySigningKey(keyring, storage::KeyKind::kCheckpoint));
+  const absl::Time deadline = options_.clock->Now() + kLogTimeout;
+  KMS_ASSIGN_OR_RETURN(const OpenedLog ended, OpenEndedLog(Place(), deadline));
+
+  storage::ReplicaOptions last = ReplicaOptionsOf(next, seal, file);
+  last.log = ended.log.get();
+  last.envelope = envelope.get();
+  storage::BootstrapOptions first;
+  first.envelope = envelope.get();
+  first.clock = options_.clock;
+  first.instance = last.instance;
+  first.signing_key = &next.instance_key;
+  first.salt = crypto::RandomString(16);
+  first.principal = request.principal;
+  first.reason = request.reason;
+  OpenedLog begun;
+  return storage::Replica::BeginEpoch(
+      last, first,
+      [&](const storage::StateView& view)
+          -> absl::StatusOr<storage::SharedLog*> {
+        // An older state that was put back must not become everybody's.
+        KMS_RETURN_IF_ERROR(CheckAgainstKept(kept, checkpoint, view));
+        KMS_ASSIGN_OR_RETURN(
+            begun, CreateLog(Place(), view.position().epoch + 1, deadline));
+        return begun.log.get();
+      },
+      options_.clock->Now() + kOpenTimeout);
+}
+
+absl::Status Unsealer::OpenReplica(Opened& next, const SealFile& seal,
+                                   const InstanceFile& file,
+                                   const storage::Keyring& keyring) const {
+  KMS_ASSIGN_OR_RETURN(std::shared_ptr<const storage::Envelope> envelope,
+                       EnvelopeOf(keyring));
+  KMS_ASSIGN_OR_RETURN(
+      crypto::Ed25519SigningKey identity,
+      PrimarySigningKey(keyring, storage::KeyKind::kClusterIdentity));
+  KMS_ASSIGN_OR_RETURN(
+      crypto::Ed25519SigningKey checkpoint,
+      PrimarySigningKey(keyring, storage::KeyKind::kCheckpoint));
+
+  storage::ReplicaOptions replica = ReplicaOptionsOf(next, seal, file);
+  replica.log = next.log.log.get();
+  replica.envelope = envelope.get();
   KMS_ASSIGN_OR_RETURN(
       std::unique_ptr<storage::Replica> serving,
       storage::Replica::Open(replica, options_.clock->Now() + kOpenTimeout));
@@ -387,9 +452,18 @@ absl::Status Unsealer::OpenInstance(const OpenedSeal& opened) {
       crypto::Ed25519SigningKey instance_key,
       OpenInstanceKey(file, AsBytes(seal.commitments.cluster_id), opened.root));
   auto next = std::make_unique<Opened>(std::move(instance_key));
-  KMS_RETURN_IF_ERROR(OpenStores(*next));
+  KMS_RETURN_IF_ERROR(OpenState(*next));
+  if (new_epoch_.has_value()) {
+    KMS_RETURN_IF_ERROR(
+        BeginEpoch(*new_epoch_, *next, seal, file, kept, opened.keyring));
+    new_epoch_.reset();
+  }
+  KMS_ASSIGN_OR_RETURN(next->log,
+                       OpenLog(Place(), options_.clock->Now() + kLogTimeout));
   KMS_RETURN_IF_ERROR(OpenReplica(*next, seal, file, opened.keyring));
-  KMS_RETURN_IF_ERROR(CheckAgainstKept(kept, *next->instance));
+  KMS_RETURN_IF_ERROR(CheckAgainstKept(kept, next->instance->checkpoint_key,
+                                       *next->instance->replica->View()));
+  if (options_.etcd.has_value()) KMS_RETURN_IF_ERROR(RetireLocalLog(Place()));
 
   auto gone = std::make_shared<absl::Notification>();
   const std::shared_ptr<Opened> shared(next.release(), [gone](Opened* last) {

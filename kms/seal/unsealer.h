@@ -7,7 +7,7 @@
 //   cluster/checkpoint the last signed checkpoint seen here, shown while sealed
 //   cluster/state/     the replicated state (RocksDB)
 //   cluster/evidence/  judged Evidence, encrypted, for auditors (RocksDB)
-//   cluster/log/       the local log's epoch, and log.acknowledged beside it
+//   cluster/log...     log_store.h
 //   cluster.new/       an init that did not finish: removed by the next one
 //
 // Init builds everything under cluster.new and renames it once, so a crash
@@ -41,7 +41,9 @@
 #include "kms/instance/instance.h"
 #include "kms/seal/ceremony.h"
 #include "kms/seal/instance_file.h"
+#include "kms/seal/log_store.h"
 #include "kms/seal/seal_file.h"
+#include "storage/log/etcd/etcd_log.h"
 
 namespace kms::seal {
 
@@ -50,6 +52,8 @@ struct UnsealerOptions {
   SealKind kind = SealKind::kShamir;
   // For kDevelopment: 32 raw bytes, mode 0600; made by Init if absent.
   std::string development_key_file;
+  // Where the log is; nothing: in the data directory.
+  std::optional<storage::EtcdLogOptions> etcd;
   std::vector<std::string> simulated_anchors;
   std::map<std::string, absl::Duration> collateral_max_ages;  // By role.
   // How long Evidence that was judged here is kept for auditors; zero: not.
@@ -119,8 +123,17 @@ class Unsealer {
   // opening log and state gives: the instance stays sealed then.
   absl::Status Unseal(absl::string_view principal, absl::string_view text);
 
-  // Forgets the shares given. NOT_INITIALIZED. NOT_SEALED.
+  // Forgets the shares given, and NewEpoch. NOT_INITIALIZED. NOT_SEALED.
   absl::Status ResetUnseal();
+
+  // The next unseal begins a new epoch of the log in the configured etcd, for
+  // `reason` (1 to 256 bytes), instead of opening the log that there was: the
+  // way out of a lost, restored or replaced log, and from a local one to etcd.
+  // To be asked of the most advanced instance, all others being stopped: they
+  // join again. It holds until the unseal is done, or ResetUnseal.
+  // NOT_INITIALIZED. NOT_SEALED. REQUEST_MALFORMED: the reason.
+  // kFailedPrecondition: no etcd is configured.
+  absl::Status NewEpoch(absl::string_view principal, absl::string_view reason);
 
   // Lets the instance go. Calls in progress that hold it end first: this waits
   // for them until `deadline`; after that the keys live until the last one
@@ -144,7 +157,19 @@ class Unsealer {
   void Adopt(SealFile seal, InstanceFile instance);
   absl::StatusOr<OpenedSeal> OpenDevelopmentSeal(const SealFile& seal) const;
   absl::Status CheckSealed() const;
-  absl::Status OpenStores(Opened& next) const;
+  struct EpochRequest {
+    std::string principal;
+    std::string reason;
+  };
+  LogPlace Place() const;
+  absl::Status OpenState(Opened& next) const;
+  storage::ReplicaOptions ReplicaOptionsOf(const Opened& next,
+                                           const SealFile& seal,
+                                           const InstanceFile& file) const;
+  absl::Status BeginEpoch(const EpochRequest& request, const Opened& next,
+                          const SealFile& seal, const InstanceFile& file,
+                          absl::string_view kept,
+                          const storage::Keyring& keyring) const;
   std::unique_ptr<storage::EvidenceArchive> OpenEvidence(
       Opened& next, std::shared_ptr<const storage::Envelope> envelope) const;
   absl::Status OpenReplica(Opened& next, const SealFile& seal,
@@ -164,6 +189,7 @@ class Unsealer {
   std::weak_ptr<Opened> opened_ ABSL_GUARDED_BY(life_mutex_);
   // Notified when the instance opened last is gone with its keys.
   std::shared_ptr<absl::Notification> gone_ ABSL_GUARDED_BY(life_mutex_);
+  std::optional<EpochRequest> new_epoch_ ABSL_GUARDED_BY(life_mutex_);
 
   mutable absl::Mutex mutex_;  // Never held across I/O.
   SealState state_ ABSL_GUARDED_BY(mutex_);

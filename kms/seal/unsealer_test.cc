@@ -13,12 +13,16 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "kms/base/caller.h"
 #include "kms/base/refusal.h"
 #include "kms/base/secret_access.h"
+#include "kms/base/status.h"
 #include "kms/crypto/checkpoint.h"
 #include "kms/crypto/note.h"
+#include "kms/instance/admin_call.h"
 #include "kms/release/origin.h"
 #include "kms/seal/private_file.h"
+#include "storage/log/etcd/testing.h"
 #include "storage/replica/replica.h"
 
 namespace kms::seal {
@@ -371,6 +375,199 @@ TEST_F(UnsealerTest, NothingOnTheDiskHoldsAShare) {
     EXPECT_EQ(info.st_mode & 077, 0u) << entry.path();
   }
   EXPECT_GT(files, 5u);
+}
+
+// --- A log in etcd ---
+
+class EtcdUnsealerTest : public UnsealerTest {
+ protected:
+  EtcdUnsealerTest() { options_.etcd = Etcd(etcd_); }
+
+  static storage::EtcdLogOptions Etcd(const storage::TestEtcd& etcd) {
+    return {etcd.endpoints(), "kms"};
+  }
+
+  storage::TestEtcd etcd_;
+};
+
+TEST_F(EtcdUnsealerTest, InitSealAndUnsealWorkAsOnALocalLog) {
+  std::vector<std::string> shares;
+  uint64_t index = 0;
+  {
+    const auto unsealer = Open();
+    shares = Init(*unsealer, 3, 2);
+    const auto instance = holder_.Get();
+    ASSERT_TRUE(instance.ok());
+    const auto applied = Propose(**instance, [&] {
+      auto command = NewCommand(**instance, {true, kAlice, "test"}, "default");
+      command.mutable_set_kill_switch()->set_evidence_type(1);
+      command.mutable_set_kill_switch()->set_on(true);
+      return command;
+    }());
+    ASSERT_TRUE(applied.ok()) << applied.status();
+    index = applied->position.index;
+  }
+  EXPECT_FALSE(std::filesystem::exists(options_.data_dir + "/cluster/log"));
+  const auto unsealer = Open();
+  EXPECT_TRUE(unsealer->state().sealed);
+  ASSERT_TRUE(unsealer->Unseal(kAlice, shares[2]).ok());
+  const absl::Status unsealed = unsealer->Unseal(kAlice, shares[0]);
+  ASSERT_TRUE(unsealed.ok()) << unsealed;
+  EXPECT_GT((*holder_.Get())->replica->View()->position().index, index);
+}
+
+TEST_F(EtcdUnsealerTest, OfTwoFirstStartsOneWinsAndTheOtherIsToldToJoin) {
+  const auto first = Open();
+  options_.data_dir = root_ + "/second";
+  InstanceHolder second_holder;
+  options_.holder = &second_holder;
+  const auto second = Open();
+  Init(*first, 1, 1);
+  const auto made = second->Init(kAlice, 1, 1);
+  EXPECT_EQ(RefusalOf(made.status()), v1::ALREADY_INITIALIZED);
+  EXPECT_NE(made.status().message().find("join"), std::string::npos);
+  EXPECT_FALSE(second->state().initialized);
+  EXPECT_TRUE((*holder_.Get())->replica->health().ok());
+}
+
+TEST_F(EtcdUnsealerTest, TheLogIsWhereItWasBegun) {
+  const auto unseal = [this](const std::string& share) {
+    return Open()->Unseal(kAlice, share).code();
+  };
+  const std::string share = Init(*Open(), 1, 1).front();
+  const auto etcd = std::exchange(options_.etcd, std::nullopt);
+  EXPECT_EQ(unseal(share), absl::StatusCode::kFailedPrecondition);
+  storage::TestEtcd other;
+  options_.etcd = Etcd(other);
+  EXPECT_EQ(unseal(share), absl::StatusCode::kFailedPrecondition);
+  options_.etcd = etcd;
+  EXPECT_EQ(unseal(share), absl::StatusCode::kOk);
+  options_.etcd->prefix = "other";
+  EXPECT_EQ(unseal(share), absl::StatusCode::kNotFound);
+
+  options_.data_dir = root_ + "/local";
+  options_.etcd = std::nullopt;
+  const std::string local = Init(*Open(), 1, 1).front();
+  options_.etcd = etcd;
+  EXPECT_EQ(unseal(local), absl::StatusCode::kFailedPrecondition);
+}
+
+// --- New epochs ---
+
+class NewEpochTest : public EtcdUnsealerTest {
+ protected:
+  static constexpr char kReason[] = "etcd was lost";
+
+  // Makes a cluster, with a kill switch that shows what was kept.
+  void InitWithMark() {
+    const auto unsealer = Open();
+    share_ = Init(*unsealer, 1, 1).front();
+    const auto instance = holder_.Get();
+    auto command = NewCommand(**instance, {true, kAlice, "test"}, "default");
+    command.mutable_set_kill_switch()->set_evidence_type(1);
+    command.mutable_set_kill_switch()->set_on(true);
+    ASSERT_TRUE(Propose(**instance, command).ok());
+    tree_size_ = (*instance)->replica->View()->tree_size();
+  }
+
+  absl::Status BeginAndUnseal(Unsealer& unsealer) {
+    KMS_RETURN_IF_ERROR(unsealer.NewEpoch(kAlice, kReason));
+    return unsealer.Unseal(kAlice, share_);
+  }
+
+  void ExpectServing(uint64_t epoch) {
+    const auto instance = holder_.Get();
+    ASSERT_TRUE(instance.ok()) << instance.status();
+    const auto view = (*instance)->replica->View();
+    EXPECT_EQ(view->position().epoch, epoch);
+    EXPECT_GT(view->tree_size(), tree_size_);
+    auto command = NewCommand(**instance, {true, kAlice, "test"}, "default");
+    command.mutable_set_kill_switch()->set_evidence_type(2);
+    command.mutable_set_kill_switch()->set_on(true);
+    const auto applied = Propose(**instance, command);
+    EXPECT_TRUE(applied.ok()) << applied.status();
+  }
+
+  std::string share_;
+  uint64_t tree_size_ = 0;
+};
+
+TEST_F(NewEpochTest, ALostEtcdIsFollowedByANewOne) {
+  InitWithMark();
+  storage::TestEtcd other;
+  options_.etcd = Etcd(other);
+  {
+    const auto unsealer = Open();
+    EXPECT_EQ(unsealer->Unseal(kAlice, share_).code(),
+              absl::StatusCode::kFailedPrecondition);
+    const absl::Status begun = BeginAndUnseal(*unsealer);
+    ASSERT_TRUE(begun.ok()) << begun;
+    ExpectServing(2);
+    EXPECT_EQ(RefusalOf(unsealer->NewEpoch(kAlice, kReason)), v1::NOT_SEALED);
+  }
+  const auto unsealer = Open();
+  const absl::Status unsealed = unsealer->Unseal(kAlice, share_);
+  ASSERT_TRUE(unsealed.ok()) << unsealed;
+  ExpectServing(2);
+}
+
+TEST_F(NewEpochTest, ALocalLogMovesToEtcd) {
+  const auto etcd = std::exchange(options_.etcd, std::nullopt);
+  InitWithMark();
+  EXPECT_EQ(Open()->NewEpoch(kAlice, kReason).code(),
+            absl::StatusCode::kFailedPrecondition);
+  options_.etcd = etcd;
+  const std::string cluster = options_.data_dir + "/cluster";
+  {
+    const auto unsealer = Open();
+    EXPECT_EQ(unsealer->Unseal(kAlice, share_).code(),
+              absl::StatusCode::kFailedPrecondition);
+    const absl::Status begun = BeginAndUnseal(*unsealer);
+    ASSERT_TRUE(begun.ok()) << begun;
+    ExpectServing(2);
+  }
+  EXPECT_FALSE(std::filesystem::exists(cluster + "/log"));
+  EXPECT_TRUE(std::filesystem::exists(cluster + "/log.ended"));
+  const auto unsealer = Open();
+  const absl::Status unsealed = unsealer->Unseal(kAlice, share_);
+  ASSERT_TRUE(unsealed.ok()) << unsealed;
+  ExpectServing(2);
+}
+
+TEST_F(NewEpochTest, InTheSameEtcdTheOldEpochIsAppliedToItsEnd) {
+  InitWithMark();
+  const auto unsealer = Open();
+  const absl::Status begun = BeginAndUnseal(*unsealer);
+  ASSERT_TRUE(begun.ok()) << begun;
+  ExpectServing(2);
+  // And once more.
+  ASSERT_TRUE(unsealer->Seal(Soon()).ok());
+  ASSERT_TRUE(BeginAndUnseal(*unsealer).ok());
+  ExpectServing(3);
+}
+
+TEST_F(NewEpochTest, NotFromAnOlderStateThatWasPutBack) {
+  InitWithMark();
+  storage::TestEtcd other;
+  options_.etcd = Etcd(other);
+  const auto unsealer = Open();
+  ASSERT_TRUE(unsealer->KeepCheckpoint("kms.v1/00/1\n9\nroot\n").ok());
+  EXPECT_EQ(RefusalOf(BeginAndUnseal(*unsealer)), v1::DATA_LOSS);
+  // Nothing was begun.
+  EXPECT_EQ(storage::EtcdLog::Open(*options_.etcd, Soon()).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(NewEpochTest, IsTakenBackByAResetAndWantsAReason) {
+  InitWithMark();
+  const auto unsealer = Open();
+  EXPECT_EQ(RefusalOf(unsealer->NewEpoch(kAlice, "")), v1::REQUEST_MALFORMED);
+  EXPECT_EQ(RefusalOf(unsealer->NewEpoch(kAlice, std::string(257, 'x'))),
+            v1::REQUEST_MALFORMED);
+  ASSERT_TRUE(unsealer->NewEpoch(kAlice, kReason).ok());
+  ASSERT_TRUE(unsealer->ResetUnseal().ok());
+  ASSERT_TRUE(unsealer->Unseal(kAlice, share_).ok());
+  EXPECT_EQ((*holder_.Get())->replica->View()->position().epoch, 1u);
 }
 
 }  // namespace

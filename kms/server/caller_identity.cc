@@ -61,7 +61,7 @@ Caller CallerIdentity::Identify(const CertificateNames& names,
   return caller;
 }
 
-Caller CallerIdentity::Identify(const grpc::ServerContext& context) const {
+Caller CallerIdentity::Identify(const grpc::ServerContextBase& context) const {
   const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
   return Identify(auth == nullptr ? CertificateNames{} : NamesOf(*auth),
                   PeerNetwork(context.peer()));

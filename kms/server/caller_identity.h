@@ -9,7 +9,7 @@
 #include "kms/base/caller.h"
 
 namespace grpc {
-class ServerContext;
+class ServerContextBase;
 }  // namespace grpc
 
 namespace kms::server {
@@ -32,7 +32,7 @@ class CallerIdentity {
   // name). A name that is empty, over kPrincipalBytesMax or not printable
   // ASCII is no name, and nobody administers without one.
   Caller Identify(const CertificateNames& names, std::string peer) const;
-  Caller Identify(const grpc::ServerContext& context) const;
+  Caller Identify(const grpc::ServerContextBase& context) const;
 
  private:
   bool Listed(const std::string& name) const;

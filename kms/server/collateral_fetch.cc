@@ -1,6 +1,7 @@
 #include "kms/server/collateral_fetch.h"
 
 #include <memory>
+#include <utility>
 
 #include "kms/base/caller.h"
 #include "kms/base/status.h"
@@ -20,12 +21,14 @@ double Random() {
 
 }  // namespace
 
-CollateralFetch::CollateralFetch(const CollateralMirror& config,
-                                 const InstanceHolder& holder,
-                                 const Clock& clock, const EventLog& log)
+CollateralFetch::CollateralFetch(
+    const CollateralMirror& config, const InstanceHolder& holder,
+    const Clock& clock, const EventLog& log,
+    std::shared_ptr<collateral::AppraisalInputsCache> inputs)
     : holder_(holder),
       clock_(clock),
       log_(log),
+      inputs_(std::move(inputs)),
       fetcher_({.url = config.url, .ca_file = config.ca_file}),
       mirror_(
           {.fetcher = &fetcher_,
@@ -73,7 +76,7 @@ absl::StatusOr<uint32_t> CollateralFetch::Import(
                        holder_.Get());
   KMS_ASSIGN_OR_RETURN(
       const std::shared_ptr<const collateral::AppraisalInputs> inputs,
-      inputs_.Get(*instance, *instance->replica->View()));
+      inputs_->Get(*instance, *instance->replica->View()));
   // No principal: nobody asked for it but the configuration.
   KMS_ASSIGN_OR_RETURN(
       const collateral::Imported imported,

@@ -6,6 +6,7 @@
 #define KMS_SERVER_COLLATERAL_FETCH_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,7 +30,8 @@ class CollateralFetch {
  public:
   // All outlive it.
   CollateralFetch(const CollateralMirror& config, const InstanceHolder& holder,
-                  const Clock& clock, const EventLog& log);
+                  const Clock& clock, const EventLog& log,
+                  std::shared_ptr<collateral::AppraisalInputsCache> inputs);
   ~CollateralFetch() { Stop(); }
 
   void Start();
@@ -45,7 +47,7 @@ class CollateralFetch {
   const InstanceHolder& holder_;
   const Clock& clock_;
   const EventLog& log_;
-  collateral::AppraisalInputsCache inputs_;
+  const std::shared_ptr<collateral::AppraisalInputsCache> inputs_;
   collateral::HttpsFetcher fetcher_;
   collateral::Mirror mirror_;
   std::thread thread_;

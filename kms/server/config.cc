@@ -214,11 +214,19 @@ class Values {
       Texts(out, 1, 16)(node, key);
       for (const YAML::Node& item : node) {
         if (item.IsScalar() && !IsAddress(item.Scalar())) {
-          faults_.Add(item.Mark(), key,
-                      "want host:port, with an IPv6 host in brackets and a "
-                      "port of 0 to 65535");
+          faults_.Add(item.Mark(), key, kWantAddress);
         }
       }
+    };
+  }
+
+  Mapping::ReadFn Address(std::string& out) {
+    return [this, &out](const YAML::Node& node, const std::string& key) {
+      if (!node.IsScalar() || !IsAddress(node.Scalar())) {
+        faults_.Add(node.Mark(), key, kWantAddress);
+        return;
+      }
+      out = node.Scalar();
     };
   }
 
@@ -313,6 +321,25 @@ class Values {
     };
   }
 
+  // Of keys in etcd, where it stands before a slash.
+  Mapping::ReadFn KeyPrefix(std::string& out) {
+    return [this, &out](const YAML::Node& node, const std::string& key) {
+      const std::string text = node.IsScalar() ? node.Scalar() : "";
+      const bool plain =
+          std::all_of(text.begin(), text.end(), [](unsigned char c) {
+            return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.' ||
+                   c == '/';
+          });
+      if (!plain || text.empty() || text.size() > 128 || text.back() == '/') {
+        faults_.Add(node.Mark(), key,
+                    "want 1 to 128 of A-Z a-z 0-9 - _ . /, not ending in a "
+                    "slash");
+        return;
+      }
+      out = text;
+    };
+  }
+
   template <typename T>
   Mapping::ReadFn OneOf(T& out, std::vector<std::pair<std::string, T>> names) {
     return [this, &out, names = std::move(names)](const YAML::Node& node,
@@ -333,6 +360,9 @@ class Values {
   }
 
  private:
+  static constexpr char kWantAddress[] =
+      "want host:port, with an IPv6 host in brackets and a port of 0 to 65535";
+
   static bool IsAddress(absl::string_view text) {
     const size_t colon = text.rfind(':');
     if (colon == absl::string_view::npos || colon == 0) return false;
@@ -432,6 +462,9 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
       .Key("evidence_retention", Need::kOptional,
            values.Duration(config.evidence_retention, absl::ZeroDuration(),
                            absl::Hours(10 * 366 * 24)))
+      .Key("destruction_wait_min", Need::kOptional,
+           values.Duration(config.destruction_wait_min, absl::ZeroDuration(),
+                           absl::Hours(366 * 24)))
       .Key("scrub_interval", Need::kOptional,
            values.Duration(config.scrub_interval, absl::Minutes(1),
                            absl::Hours(90 * 24)))
@@ -446,7 +479,25 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
                                              {"warning", LogLevel::kWarning},
                                              {"error", LogLevel::kError}}))
                  .Key("file", Need::kOptional,
-                      values.AbsolutePath(config.log_file));
+                      values.AbsolutePath(config.log_file))
+                 .Key("etcd", Need::kOptional, nested([&](Mapping& mapping) {
+                        EtcdConfig& etcd = config.etcd.emplace();
+                        mapping
+                            .Key("endpoints", Need::kRequired,
+                                 values.Addresses(etcd.endpoints))
+                            .Key("ca_file", Need::kRequired,
+                                 values.AbsolutePath(etcd.ca_file))
+                            .Key("certificate_file", Need::kRequired,
+                                 values.AbsolutePath(etcd.certificate_file))
+                            .Key("key_file", Need::kRequired,
+                                 values.AbsolutePath(etcd.key_file))
+                            .Key("prefix", Need::kOptional,
+                                 values.KeyPrefix(etcd.prefix));
+                      }));
+           }))
+      .Key("metrics", Need::kOptional, nested([&](Mapping& metrics) {
+             metrics.Key("listen", Need::kRequired,
+                         values.Address(config.metrics_listen));
            }))
       .Key("drain_timeout", Need::kOptional,
            values.Duration(config.drain_timeout, absl::Seconds(1),

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,15 @@ struct CollateralConfig {
   CollateralMirror mirror;
 };
 
+// A cluster's log. Without it the log is this instance's own, on its disk.
+struct EtcdConfig {
+  std::vector<std::string> endpoints;  // "host:port", tried in turn.
+  std::string ca_file;                 // PEM: who issues etcd's certificates.
+  std::string certificate_file;        // PEM: what this instance shows etcd.
+  std::string key_file;                // PEM, mode 0600.
+  std::string prefix = "kms";          // All keys begin with it and a slash.
+};
+
 struct Config {
   std::vector<std::string> listen;  // "host:port", at least one.
   std::string data_dir;             // Absolute.
@@ -76,11 +86,16 @@ struct Config {
   Limits limits;
   // How long judged Evidence is kept, encrypted, for auditors; zero: not.
   absl::Duration evidence_retention = absl::Hours(720);
+  // The shortest wait before a key version is destroyed; over zero, none is
+  // destroyed at once.
+  absl::Duration destruction_wait_min = absl::ZeroDuration();
   // The whole stored state is read and checked at most this often.
   absl::Duration scrub_interval = absl::Hours(24);
   absl::Duration challenge_ttl = absl::Minutes(5);
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;  // Empty: standard error.
+  std::optional<EtcdConfig> etcd;
+  std::string metrics_listen;  // "host:port"; empty: no metrics.
   absl::Duration drain_timeout = absl::Seconds(20);
   OnFatal on_fatal = OnFatal::kAnswerStatus;
 };

@@ -69,11 +69,52 @@ TEST(ConfigTest, TheExampleShowsTheDefaults) {
   EXPECT_EQ(example->limits.request_bytes, smallest->limits.request_bytes);
   EXPECT_EQ(example->challenge_ttl, smallest->challenge_ttl);
   EXPECT_EQ(example->evidence_retention, smallest->evidence_retention);
+  EXPECT_EQ(example->destruction_wait_min, smallest->destruction_wait_min);
   EXPECT_EQ(example->scrub_interval, smallest->scrub_interval);
   EXPECT_EQ(example->drain_timeout, smallest->drain_timeout);
   EXPECT_EQ(example->on_fatal, smallest->on_fatal);
   EXPECT_EQ(example->log_level, smallest->log_level);
   EXPECT_EQ(smallest->log_file, "");
+}
+
+constexpr char kEtcd[] =
+    "log:\n"
+    "  etcd:\n"
+    "    endpoints: [\"10.0.0.1:2379\", \"[::1]:2379\"]\n"
+    "    ca_file: /ca.pem\n"
+    "    certificate_file: /c.pem\n"
+    "    key_file: /c.key\n";
+
+TEST(ConfigTest, TheLogIsLocalUnlessEtcdIsNamed) {
+  EXPECT_FALSE(ParseConfig(kSmallest, "f.yaml")->etcd.has_value());
+  const auto config = ParseConfig(absl::StrCat(kSmallest, kEtcd), "f.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_TRUE(config->etcd.has_value());
+  EXPECT_THAT(config->etcd->endpoints,
+              ElementsAre("10.0.0.1:2379", "[::1]:2379"));
+  EXPECT_EQ(config->etcd->ca_file, "/ca.pem");
+  EXPECT_EQ(config->etcd->certificate_file, "/c.pem");
+  EXPECT_EQ(config->etcd->key_file, "/c.key");
+  EXPECT_EQ(config->etcd->prefix, "kms");
+}
+
+TEST(ConfigTest, FaultsOfEtcdNameTheirLine) {
+  const std::string good = absl::StrCat(kSmallest, kEtcd);
+  const auto faults = [&good](const std::string& from, const std::string& to) {
+    return FaultsOf(absl::StrReplaceAll(good, {{from, to}}));
+  };
+  EXPECT_THAT(faults("\"10.0.0.1:2379\"", "https://a:1"),
+              HasSubstr("f.yaml:11:17: log.etcd.endpoints: want host:port"));
+  EXPECT_THAT(faults("/c.key", "c.key"),
+              HasSubstr("f.yaml:14:15: log.etcd.key_file: want an absolute"));
+  EXPECT_THAT(faults("    ca_file: /ca.pem\n", ""),
+              HasSubstr("f.yaml:11:5: log.etcd.ca_file: missing, and has no "
+                        "default"));
+  EXPECT_THAT(faults("key_file", "key_fil"), HasSubstr("did you mean"));
+  for (const char* prefix : {"\"\"", "kms/", "k ms", "[a]"}) {
+    EXPECT_THAT(FaultsOf(absl::StrCat(good, "    prefix: ", prefix, "\n")),
+                HasSubstr("f.yaml:15:13: log.etcd.prefix: want 1 to 128"));
+  }
 }
 
 TEST(ConfigTest, NothingThatDecidesAboutSecurityHasADefault) {
@@ -159,11 +200,22 @@ TEST(ConfigTest, RefusesNumbersOutOfRange) {
         "limits: {releases_per_second: inf}",
         "limits: {request_bytes: 4194305}", "challenge_ttl: 31m",
         "challenge_ttl: inf", "drain_timeout: 0s", "evidence_retention: -1s",
+        "metrics: {listen: 9464}", "destruction_wait_min: -1s",
         "scrub_interval: 1s", "on_fatal: ignore", "log: {level: loud}"}) {
     EXPECT_THAT(FaultsOf(absl::StrCat(kSmallest, line, "\n")),
                 HasSubstr("f.yaml:9:"))
         << line;
   }
+}
+
+TEST(ConfigTest, ThereAreNoMetricsUnlessAnAddressIsGiven) {
+  const auto none = ParseConfig(kSmallest, "f");
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_EQ(none->metrics_listen, "");
+  const auto config = ParseConfig(
+      absl::StrCat(kSmallest, "metrics: {listen: \"[::1]:9464\"}\n"), "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->metrics_listen, "[::1]:9464");
 }
 
 TEST(ConfigTest, ReadsHowOldCollateralMayBe) {

@@ -97,6 +97,11 @@ absl::Status Gate::Check(const Rpc& rpc, const Call& call, absl::Time now,
 grpc::Status Gate::End(const Begun& begun, const absl::Status& status,
                        grpc::ServerContext& context) const {
   const absl::Duration took = options_.clock->Now() - begun.started;
+  if (options_.metrics != nullptr) {
+    options_.metrics->Count(begun.rpc.name,
+                            status.ok() ? "OK" : RefusalName(RefusalOf(status)),
+                            took);
+  }
   options_.log->Write(
       LevelOf(status), "rpc",
       {{"rpc", begun.rpc.name},

@@ -20,6 +20,7 @@
 #include "kms/base/clock.h"
 #include "kms/base/rate_limiter.h"
 #include "kms/instance/instance.h"
+#include "kms/metrics/call_metrics.h"
 #include "kms/server/admission.h"
 #include "kms/server/caller_identity.h"
 #include "kms/server/event_log.h"
@@ -65,6 +66,7 @@ struct GateOptions {
   const InstanceHolder* holder;
   const EventLog* log;
   const Clock* clock;
+  metrics::CallMetrics* metrics = nullptr;  // Null: calls are not counted.
 };
 
 class Gate {

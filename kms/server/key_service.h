@@ -72,6 +72,65 @@ class KeyService final : public v1::KeyService::Service {
                         });
   }
 
+  grpc::Status UpdateKey(grpc::ServerContext* context,
+                         const v1::UpdateKeyRequest* request,
+                         v1::Key* response) override {
+    return gate_.Answer(AdministratorRpc("KeyService.UpdateKey"), *context,
+                        *request, *response, [&](const Call& call) {
+                          return handlers_.UpdateKey(call.caller, *request);
+                        });
+  }
+
+  grpc::Status GetWrappingKey(grpc::ServerContext* context,
+                              const v1::GetWrappingKeyRequest* request,
+                              v1::SignedWrappingKey* response) override {
+    return gate_.Answer(AdministratorRpc("KeyService.GetWrappingKey"), *context,
+                        *request, *response, [&](const Call& call) {
+                          return handlers_.GetWrappingKey(call.caller,
+                                                          *request);
+                        });
+  }
+
+  grpc::Status RewrapBlob(grpc::ServerContext* context,
+                          const v1::RewrapBlobRequest* request,
+                          v1::RewrapBlobResponse* response) override {
+    return gate_.Answer(AdministratorRpc("KeyService.RewrapBlob"), *context,
+                        *request, *response, [&](const Call& call) {
+                          return handlers_.RewrapBlob(call.caller, *request);
+                        });
+  }
+
+  grpc::Status ScheduleKeyVersionDestruction(
+      grpc::ServerContext* context,
+      const v1::ScheduleKeyVersionDestructionRequest* request,
+      v1::Key* response) override {
+    return gate_.Answer(
+        AdministratorRpc("KeyService.ScheduleKeyVersionDestruction"), *context,
+        *request, *response, [&](const Call& call) {
+          return handlers_.ScheduleKeyVersionDestruction(call.caller, *request);
+        });
+  }
+
+  grpc::Status CancelKeyVersionDestruction(
+      grpc::ServerContext* context,
+      const v1::CancelKeyVersionDestructionRequest* request,
+      v1::Key* response) override {
+    return gate_.Answer(
+        AdministratorRpc("KeyService.CancelKeyVersionDestruction"), *context,
+        *request, *response, [&](const Call& call) {
+          return handlers_.CancelKeyVersionDestruction(call.caller, *request);
+        });
+  }
+
+  grpc::Status ConfirmClock(grpc::ServerContext* context,
+                            const v1::ConfirmClockRequest* request,
+                            v1::ClockJump* response) override {
+    return gate_.Answer(AdministratorRpc("KeyService.ConfirmClock"), *context,
+                        *request, *response, [&](const Call& call) {
+                          return handlers_.ConfirmClock(call.caller, *request);
+                        });
+  }
+
   grpc::Status GetImportKey(grpc::ServerContext* context,
                             const v1::GetImportKeyRequest* request,
                             v1::ImportKey* response) override {

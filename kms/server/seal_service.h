@@ -55,6 +55,15 @@ class SealService final : public v1::SealService::Service {
                         });
   }
 
+  grpc::Status NewEpoch(grpc::ServerContext* context,
+                        const v1::NewEpochRequest* request,
+                        v1::SealStatus* response) override {
+    return gate_.Answer(SealRpc("SealService.NewEpoch"), *context, *request,
+                        *response, [&](const Call& call) {
+                          return handlers_.NewEpoch(call.caller, *request);
+                        });
+  }
+
   grpc::Status Seal(grpc::ServerContext* context,
                     const v1::SealRequest* request,
                     v1::SealStatus* response) override {

@@ -20,6 +20,11 @@
 #include "kms/collateral/collateral_handlers.h"
 #include "kms/instance/instance.h"
 #include "kms/lifecycle/key_handlers.h"
+#include "kms/lifecycle/key_watch.h"
+#include "kms/lifecycle/rotator.h"
+#include "kms/metrics/call_metrics.h"
+#include "kms/metrics/endpoint.h"
+#include "kms/metrics/instance_metrics.h"
 #include "kms/release/release_handler.h"
 #include "kms/seal/seal_handlers.h"
 #include "kms/seal/unsealer.h"
@@ -37,6 +42,7 @@
 #include "kms/server/status_handler.h"
 #include "kms/server/status_service.h"
 #include "kms/server/tls.h"
+#include "kms/server/watch_service.h"
 #include "kms/server/workload_service.h"
 
 namespace kms::server {
@@ -169,11 +175,24 @@ class Server::Impl {
                  {"fault", std::string(status.message())}});
     };
     auto holder = std::make_unique<InstanceHolder>();
+    seal::UnsealerOptions options =
+        UnsealerOptionsOf(config, clock, *holder, told, evidence_lost);
+    if (config.etcd.has_value()) {
+      KMS_ASSIGN_OR_RETURN(storage::EtcdEndpoints endpoints,
+                           EtcdTls(*config.etcd));
+      options.etcd =
+          storage::EtcdLogOptions{std::move(endpoints), config.etcd->prefix};
+    }
     KMS_ASSIGN_OR_RETURN(std::unique_ptr<seal::Unsealer> unsealer,
-                         seal::Unsealer::Open(UnsealerOptionsOf(
-                             config, clock, *holder, told, evidence_lost)));
-    std::unique_ptr<Impl> impl(
-        new Impl(config, clock, log, std::move(holder), std::move(unsealer)));
+                         seal::Unsealer::Open(std::move(options)));
+    std::unique_ptr<metrics::Endpoint> metrics;
+    if (!config.metrics_listen.empty()) {
+      KMS_ASSIGN_OR_RETURN(metrics,
+                           metrics::Endpoint::Open(config.metrics_listen));
+    }
+    std::unique_ptr<Impl> impl(new Impl(config, clock, log, std::move(holder),
+                                        std::move(unsealer),
+                                        std::move(metrics)));
     KMS_RETURN_IF_ERROR(impl->Listen());
     return impl;
   }
@@ -193,6 +212,7 @@ class Server::Impl {
     }
     heartbeat_.Stop();
     if (fetch_ != nullptr) fetch_->Stop();
+    if (metrics_ != nullptr) metrics_->Close();
     unsealer_.reset();
     log_.Write(LogLevel::kInfo, "stopped", {});
   }
@@ -200,38 +220,53 @@ class Server::Impl {
  private:
   Impl(const Config& config, const Clock& clock, const EventLog& log,
        std::unique_ptr<InstanceHolder> holder,
-       std::unique_ptr<seal::Unsealer> unsealer)
+       std::unique_ptr<seal::Unsealer> unsealer,
+       std::unique_ptr<metrics::Endpoint> metrics)
       : config_(config),
         clock_(clock),
         log_(log),
         holder_(std::move(holder)),
         unsealer_(std::move(unsealer)),
         admission_(config.limits.requests_in_flight),
+        metrics_(std::move(metrics)),
+        call_metrics_(
+            metrics_ == nullptr
+                ? nullptr
+                : std::make_unique<metrics::CallMetrics>(metrics_->registry())),
         gate_(GateOptions{CallerIdentity(config.administrators),
                           config.limits.request_bytes,
                           config.limits.challenges_per_second, &admission_,
-                          holder_.get(), &log, &clock}),
+                          holder_.get(), &log, &clock, call_metrics_.get()}),
         status_(*unsealer_, *holder_, Warnings(config)),
-        release_(*holder_, clock, checkpoints_, ReleaseOptionsOf(config)),
-        keys_(*holder_),
-        policies_(*holder_),
-        collateral_(*holder_),
+        release_(*holder_, clock, checkpoints_, ReleaseOptionsOf(config),
+                 inputs_),
+        keys_(*holder_, config.destruction_wait_min),
+        rotator_(*holder_),
+        watch_(*holder_),
+        policies_(*holder_, inputs_),
+        collateral_(*holder_, inputs_),
         audit_(*holder_, checkpoints_),
         seal_(*unsealer_),
-        heartbeat_(HeartbeatOptions{
-            holder_.get(), &status_, &checkpoints_, unsealer_.get(), &log,
-            &clock,
-            [this](absl::Time deadline) { return release_.Tick(deadline); }}),
+        heartbeat_(HeartbeatOptions{holder_.get(), &status_, &checkpoints_,
+                                    unsealer_.get(), &log, &clock,
+                                    [this](absl::Time deadline) {
+                                      const absl::Status told =
+                                          release_.Tick(deadline);
+                                      const absl::Status rotated =
+                                          rotator_.Tick(deadline);
+                                      return told.ok() ? rotated : told;
+                                    }}),
         status_service_(gate_, status_),
         seal_service_(gate_, seal_, heartbeat_),
         workload_service_(gate_, release_),
         key_service_(gate_, keys_),
+        watch_service_(CallerIdentity(config.administrators), watch_, log),
         policy_service_(gate_, policies_),
         collateral_service_(gate_, collateral_),
         audit_service_(gate_, audit_) {
     if (!config.collateral.mirror.url.empty()) {
       fetch_ = std::make_unique<CollateralFetch>(config_.collateral.mirror,
-                                                 *holder_, clock, log);
+                                                 *holder_, clock, log, inputs_);
     }
   }
 
@@ -251,6 +286,7 @@ class Server::Impl {
     builder.RegisterService(&seal_service_);
     builder.RegisterService(&workload_service_);
     builder.RegisterService(&key_service_);
+    builder.RegisterService(&watch_service_);
     builder.RegisterService(&policy_service_);
     builder.RegisterService(&collateral_service_);
     builder.RegisterService(&audit_service_);
@@ -268,6 +304,15 @@ class Server::Impl {
     heartbeat_.Start(
         [health](bool serving) { health->SetServingStatus(serving); });
     if (fetch_ != nullptr) fetch_->Start();
+    if (metrics_ != nullptr) {
+      metrics_->Show(
+          std::make_shared<metrics::InstanceMetrics>(metrics::InstanceSources{
+              [this] { return status_.GetStatus(); },
+              [this] { return admission_.in_flight(); }, holder_.get()}));
+      log_.Write(LogLevel::kInfo, "metrics",
+                 {{"port", absl::StrCat(metrics_->port())}});
+    }
+    watch_.Start();
     log_.Write(LogLevel::kInfo, "serving",
                {{"version", kVersion},
                 {"port", absl::StrCat(ports_[0])},
@@ -284,6 +329,7 @@ class Server::Impl {
       // What still waits for the log is answered by the replica that stops.
       unsealer_->Seal(clock_.Now()).IgnoreError();
     }
+    watch_.Stop();
     grpc_->Shutdown(std::chrono::system_clock::now() +
                     absl::ToChronoNanoseconds(kAnswersLeaveTimeout));
     grpc_->Wait();
@@ -298,12 +344,18 @@ class Server::Impl {
   const std::unique_ptr<InstanceHolder> holder_;
   std::unique_ptr<seal::Unsealer> unsealer_;
   Admission admission_;
+  std::unique_ptr<metrics::Endpoint> metrics_;  // Null: none; as is the next.
+  std::unique_ptr<metrics::CallMetrics> call_metrics_;
   Gate gate_;
 
   StatusHandler status_;
   audit::CheckpointSigner checkpoints_;  // The only one.
+  const std::shared_ptr<collateral::AppraisalInputsCache> inputs_ =
+      std::make_shared<collateral::AppraisalInputsCache>();
   release::ReleaseHandler release_;
   lifecycle::KeyHandlers keys_;
+  lifecycle::Rotator rotator_;
+  lifecycle::KeyWatch watch_;
   admin::PolicyHandlers policies_;
   collateral::CollateralHandlers collateral_;
   audit::AuditHandlers audit_;
@@ -315,6 +367,7 @@ class Server::Impl {
   SealService seal_service_;
   WorkloadService workload_service_;
   KeyService key_service_;
+  WatchService watch_service_;
   PolicyService policy_service_;
   CollateralService collateral_service_;
   AuditService audit_service_;

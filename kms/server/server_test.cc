@@ -81,6 +81,7 @@ std::vector<NamedCall> SealCalls() {
   return {{"Init", CallOf<S>(&S::Stub::Init)},
           {"Unseal", CallOf<S>(&S::Stub::Unseal)},
           {"ResetUnseal", CallOf<S>(&S::Stub::ResetUnseal)},
+          {"NewEpoch", CallOf<S>(&S::Stub::NewEpoch)},
           {"Seal", CallOf<S>(&S::Stub::Seal)}};
 }
 

@@ -37,6 +37,16 @@ absl::StatusOr<std::string> ReadPublicPem(const std::string& path) {
   return pem;
 }
 
+absl::StatusOr<std::string> ReadPrivatePem(const std::string& path) {
+  KMS_ASSIGN_OR_RETURN(std::string pem,
+                       seal::ReadPrivateFile(path, kPemBytesMax));
+  if (!absl::StrContains(pem, "PRIVATE KEY-----")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": no PEM private key"));
+  }
+  return pem;
+}
+
 }  // namespace
 
 absl::Status AllowOnlyTls13() {
@@ -54,14 +64,20 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(
                        ReadPublicPem(files.administrators_ca));
   grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
   KMS_ASSIGN_OR_RETURN(pair.cert_chain, ReadPublicPem(files.certificate));
-  KMS_ASSIGN_OR_RETURN(pair.private_key,
-                       seal::ReadPrivateFile(files.private_key, kPemBytesMax));
-  if (!absl::StrContains(pair.private_key, "PRIVATE KEY-----")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(files.private_key, ": no PEM private key"));
-  }
+  KMS_ASSIGN_OR_RETURN(pair.private_key, ReadPrivatePem(files.private_key));
   options.pem_key_cert_pairs.push_back(std::move(pair));
   return grpc::SslServerCredentials(options);
+}
+
+absl::StatusOr<storage::EtcdEndpoints> EtcdTls(const EtcdConfig& config) {
+  storage::EtcdEndpoints endpoints;
+  endpoints.addresses = config.endpoints;
+  KMS_ASSIGN_OR_RETURN(endpoints.ca_certificates,
+                       ReadPublicPem(config.ca_file));
+  KMS_ASSIGN_OR_RETURN(endpoints.certificate,
+                       ReadPublicPem(config.certificate_file));
+  KMS_ASSIGN_OR_RETURN(endpoints.private_key, ReadPrivatePem(config.key_file));
+  return endpoints;
 }
 
 }  // namespace kms::server

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/security/server_credentials.h"
 #include "kms/server/config.h"
+#include "storage/log/etcd/client.h"
 
 namespace kms::server {
 
@@ -32,6 +33,10 @@ absl::Status AllowOnlyTls13();
 // kInvalidArgument: a file is not PEM of the kind.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(
     const TlsFiles& files);
+
+// What a client of etcd needs: the addresses, and the files' contents. Codes as
+// ServerTls.
+absl::StatusOr<storage::EtcdEndpoints> EtcdTls(const EtcdConfig& config);
 
 }  // namespace kms::server
 

@@ -14,6 +14,7 @@
 #include "policy/az_vtpm/td_report.h"
 #include "policy/dcap/verifier.h"
 #include "policy/sev_snp/verifier.h"
+#include "policy/verifier/certificates.h"
 #include "policy/verifier/evidence_files.h"
 
 namespace kms::az_vtpm {
@@ -43,14 +44,11 @@ void AddFile(absl::string_view role, const std::string& content,
 // DER names of the CAs that may stand above an attestation key.
 absl::StatusOr<std::vector<std::string>> AkCas(
     const v1::Evidence& evidence, const policy::TrustAnchors& anchors) {
+  KMS_ASSIGN_OR_RETURN(const std::vector<x509::Certificate> certificates,
+                       policy::ReadCertificates(evidence, "ak_cert_chain"));
   std::vector<std::string> names;
-  for (const v1::EvidenceFile& file : evidence.files()) {
-    if (file.role() != "ak_cert_chain") continue;
-    KMS_ASSIGN_OR_RETURN(const std::vector<x509::Certificate> certificates,
-                         x509::ParseCertificates(AsBytes(file.content())));
-    for (const x509::Certificate& ca : certificates) {
-      names.push_back(ca.subject_der());
-    }
+  for (const x509::Certificate& ca : certificates) {
+    names.push_back(ca.subject_der());
   }
   for (const x509::Anchor& anchor : anchors.For(evidence.type()).x509) {
     if (anchor.certificate.has_value()) {
@@ -93,7 +91,7 @@ absl::StatusOr<Halves> Split(const UnverifiedHclReport& report,
   }
   for (const v1::EvidenceFile& file : evidence.files()) {
     const std::string& role = file.role();
-    if (role == "ak_cert" || role == "ak_cert_chain") {
+    if (role == "ak_public" || role == "ak_cert" || role == "ak_cert_chain") {
       AddFile(role, file.content(), halves.ak);
     } else if (role == "crl") {
       KMS_ASSIGN_OR_RETURN(const x509::Crl crl,

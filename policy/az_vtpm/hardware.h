@@ -17,7 +17,7 @@ struct Halves {
   // As the hardware's own type has it: its report or quote is the file
   // "evidence".
   v1::Evidence hardware;
-  // ak_cert, ak_cert_chain, and the CRLs that a CA of that chain issued; the
+  // ak_public, ak_cert, ak_cert_chain, and the CRLs that a CA of it issued; the
   // hardware's vendor issued the others.
   v1::Evidence ak;
 };

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 
+#include "policy/formats/json.h"
+
 namespace kms::az_vtpm {
 
 // The vTPM keeps the report in an NV index of 2,600 bytes; a later paravisor's
@@ -11,8 +13,9 @@ namespace kms::az_vtpm {
 inline constexpr size_t kHclReportBytesMax = 16 * 1024;
 
 // keys, one key, key_ops: the deepest that the runtime data nests, and one
-// level more for what a later paravisor adds.
-inline constexpr int kRuntimeDataDepthMax = 5;
+// level more for what a later paravisor adds. Real ones have some 20 values.
+inline constexpr formats::JsonBounds kRuntimeDataBounds = {
+    .bytes_max = kHclReportBytesMax, .depth_max = 5, .values_max = 1024};
 
 // What the guest may write for its own use, NV index 01400002.
 inline constexpr size_t kUserDataBytes = 64;

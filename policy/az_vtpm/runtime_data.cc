@@ -1,6 +1,5 @@
 #include "policy/az_vtpm/runtime_data.h"
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -9,12 +8,12 @@
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "policy/az_vtpm/limits.h"
-#include "policy/formats/strict_json.h"
+#include "policy/formats/json.h"
 
 namespace kms::az_vtpm {
 namespace {
 
-using Json = nlohmann::json;
+using formats::JsonValue;
 
 absl::Status Malformed(absl::string_view fault) {
   return Refuse(v1::EVIDENCE_MALFORMED,
@@ -22,15 +21,15 @@ absl::Status Malformed(absl::string_view fault) {
 }
 
 // The member's text; empty if it is absent or of another kind.
-std::string Text(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>()
-                                                     : std::string();
+absl::string_view Text(const JsonValue& object, absl::string_view name) {
+  const JsonValue* found = object.Find(name);
+  return found == nullptr ? "" : found->String().value_or("");
 }
 
 // RFC 7515, appendix C: without padding, and one encoding per value.
-absl::StatusOr<std::string> Number(const Json& key, const char* name) {
-  const std::string text = Text(key, name);
+absl::StatusOr<std::string> Number(const JsonValue& key,
+                                   absl::string_view name) {
+  const absl::string_view text = Text(key, name);
   std::string bytes;
   if (!absl::WebSafeBase64Unescape(text, &bytes) ||
       absl::WebSafeBase64Escape(bytes) != text) {
@@ -40,18 +39,18 @@ absl::StatusOr<std::string> Number(const Json& key, const char* name) {
 }
 
 // RFC 7517 4.2, 4.3: both say what the key may be used for.
-bool ForSigningOnly(const Json& key) {
-  const auto use = key.find("use");
-  if (use != key.end() && *use != "sig") return false;
-  const auto operations = key.find("key_ops");
-  return operations != key.end() && *operations == Json::array({"sign"});
+bool ForSigningOnly(const JsonValue& key) {
+  if (key.Find("use") != nullptr && Text(key, "use") != "sig") return false;
+  const JsonValue* operations = key.Find("key_ops");
+  return operations != nullptr && operations->items.size() == 1 &&
+         operations->items[0].String() == absl::string_view("sign");
 }
 
-absl::StatusOr<crypto::PublicKey> ReadAk(const Json& json) {
-  const auto keys = json.find("keys");
-  if (keys == json.end() || !keys->is_array()) return Malformed("no keys");
-  const Json* ak = nullptr;
-  for (const Json& key : *keys) {
+absl::StatusOr<crypto::PublicKey> ReadAk(const JsonValue& json) {
+  const JsonValue* keys = json.Find("keys");
+  if (keys == nullptr || !keys->is_array()) return Malformed("no keys");
+  const JsonValue* ak = nullptr;
+  for (const JsonValue& key : keys->items) {
     if (!key.is_object()) return Malformed("a key is no object");
     if (Text(key, "kid") != "HCLAkPub") continue;
     if (ak != nullptr) return Malformed("two keys are HCLAkPub");
@@ -74,17 +73,20 @@ absl::StatusOr<crypto::PublicKey> ReadAk(const Json& json) {
   return key;
 }
 
-absl::Status ReadFlag(const Json& configuration, const char* name, bool* flag) {
-  const auto found = configuration.find(name);
-  if (found == configuration.end()) return absl::OkStatus();
-  if (!found->is_boolean()) return Malformed("a flag that is no boolean");
-  *flag = found->get<bool>();
+absl::Status ReadFlag(const JsonValue& configuration, absl::string_view name,
+                      bool* flag) {
+  const JsonValue* found = configuration.Find(name);
+  if (found == nullptr) return absl::OkStatus();
+  if (!found->Bool().has_value()) {
+    return Malformed("a flag that is no boolean");
+  }
+  *flag = *found->Bool();
   return absl::OkStatus();
 }
 
-absl::Status ReadConfiguration(const Json& json, RuntimeData& data) {
-  const auto found = json.find("vm-configuration");
-  if (found == json.end()) return absl::OkStatus();
+absl::Status ReadConfiguration(const JsonValue& json, RuntimeData& data) {
+  const JsonValue* found = json.Find("vm-configuration");
+  if (found == nullptr) return absl::OkStatus();
   if (!found->is_object()) return Malformed("vm-configuration is no object");
   data.has_vm_configuration = true;
   KMS_RETURN_IF_ERROR(ReadFlag(*found, "secure-boot", &data.secure_boot));
@@ -92,22 +94,19 @@ absl::Status ReadConfiguration(const Json& json, RuntimeData& data) {
   KMS_RETURN_IF_ERROR(ReadFlag(*found, "tpm-persisted", &data.tpm_persisted));
   KMS_RETURN_IF_ERROR(
       ReadFlag(*found, "console-enabled", &data.console_enabled));
-  const auto id = found->find("vmUniqueId");
-  if (id == found->end()) return absl::OkStatus();
-  if (!id->is_string() ||
-      id->get_ref<const std::string&>().size() > kVmIdBytesMax) {
+  const JsonValue* id = found->Find("vmUniqueId");
+  if (id == nullptr) return absl::OkStatus();
+  if (!id->String().has_value() || id->String()->size() > kVmIdBytesMax) {
     return Malformed("vmUniqueId is no short text");
   }
-  data.vm_unique_id = id->get<std::string>();
+  data.vm_unique_id = std::string(*id->String());
   return absl::OkStatus();
 }
 
-absl::Status ReadUserData(const Json& json, RuntimeData& data) {
-  const auto found = json.find("user-data");
-  if (found == json.end()) return absl::OkStatus();
-  if (!found->is_string()) return Malformed("user-data is no text");
-  absl::StatusOr<std::string> bytes =
-      Unhex(found->get_ref<const std::string&>());
+absl::Status ReadUserData(const JsonValue& json, RuntimeData& data) {
+  const JsonValue* found = json.Find("user-data");
+  if (found == nullptr) return absl::OkStatus();
+  absl::StatusOr<std::string> bytes = Unhex(found->String().value_or("?"));
   if (!bytes.ok() || bytes->size() != kUserDataBytes) {
     return Malformed(
         absl::StrCat("user-data is not hex of ", kUserDataBytes, " bytes"));
@@ -119,11 +118,12 @@ absl::Status ReadUserData(const Json& json, RuntimeData& data) {
 }  // namespace
 
 absl::StatusOr<RuntimeData> ParseRuntimeData(absl::string_view text) {
-  const absl::StatusOr<Json> json = formats::ParseStrictJson(
-      text, "hcl runtime data", kHclReportBytesMax, kRuntimeDataDepthMax);
+  const absl::StatusOr<JsonValue> json =
+      formats::ParseJson(text, "hcl runtime data", kRuntimeDataBounds);
   if (!json.ok()) {
     return Refuse(v1::EVIDENCE_MALFORMED, json.status().message());
   }
+  if (!json->is_object()) return Malformed("no object");
   KMS_ASSIGN_OR_RETURN(crypto::PublicKey ak, ReadAk(*json));
   RuntimeData data = {.ak = std::move(ak)};
   KMS_RETURN_IF_ERROR(ReadConfiguration(*json, data));

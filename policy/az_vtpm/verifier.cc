@@ -1,10 +1,12 @@
 #include "policy/az_vtpm/verifier.h"
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
@@ -41,6 +43,9 @@ constexpr absl::string_view kTdxRoles[] = {"evidence_hw",
                                            "root_ca_crl",
                                            "crl"};
 
+// Parsed runtime data and its key in memory, roughly.
+constexpr size_t kVouchedBytes = 4096;
+
 // Azure's roots certify other devices as well.
 constexpr absl::string_view kPurposes[] = {tpm::kPurposeAk};
 
@@ -67,6 +72,15 @@ absl::Status CheckRuntimeData(const std::string& report_data,
                 "hcl report: the hardware does not vouch for the runtime data");
 }
 
+// What the runtime data says, and who else vouches for its AK. What is
+// remembered of a VM that was seen before, so that its next Evidence costs its
+// two signatures only.
+struct Vouched {
+  RuntimeData data;
+  tpm::AttestationKey ak;
+  std::shared_ptr<const tpm::CertifiedAk> certified;  // Null: nobody.
+};
+
 // The AK of the runtime data, and what its holder may tell of it besides.
 absl::StatusOr<tpm::AttestationKey> ReadAk(const v1::Evidence& evidence,
                                            const crypto::PublicKey& ak) {
@@ -81,14 +95,12 @@ absl::StatusOr<tpm::AttestationKey> ReadAk(const v1::Evidence& evidence,
 
 // The certificate of the AK, if one came; Azure issues it, but the hardware
 // has vouched for the key already.
-absl::StatusOr<tpm::CachedAk> Certify(const v1::Evidence& evidence,
-                                      const crypto::PublicKey& ak,
-                                      const policy::VerifyInputs& inputs) {
+absl::StatusOr<std::shared_ptr<const tpm::CertifiedAk>> Certify(
+    const v1::Evidence& evidence, const crypto::PublicKey& ak,
+    const policy::VerifyInputs& inputs) {
   const std::string* file = policy::FindFile(evidence, "ak_cert");
   if (file == nullptr) {
-    if (policy::FindFile(evidence, "ak_cert_chain") == nullptr) {
-      return tpm::CachedAk();
-    }
+    if (policy::FindFile(evidence, "ak_cert_chain") == nullptr) return nullptr;
     return Refuse(v1::ENDORSEMENT_MISSING,
                   "tpm ak certificate: a chain without one");
   }
@@ -98,11 +110,46 @@ absl::StatusOr<tpm::CachedAk> Certify(const v1::Evidence& evidence,
     return Refuse(v1::ENDORSEMENT_MISMATCH,
                   "tpm ak certificate: of another key than the Evidence's");
   }
-  return tpm::FindOrVerifyAk(certificate, evidence,
-                             {.type = evidence.type(),
-                              .purposes = kPurposes,
-                              .purpose_required = true},
-                             inputs);
+  return tpm::VerifyAkCertificate(certificate, evidence,
+                                  {.type = evidence.type(),
+                                   .purposes = kPurposes,
+                                   .purpose_required = true},
+                                  inputs);
+}
+
+// `ak_files`: what came with the AK (Split). REQUIRES: the hardware vouches for
+// `runtime_data`.
+absl::StatusOr<Vouched> ReadVouched(absl::string_view runtime_data,
+                                    const v1::Evidence& ak_files,
+                                    const policy::VerifyInputs& inputs) {
+  KMS_ASSIGN_OR_RETURN(RuntimeData data, ParseRuntimeData(runtime_data));
+  KMS_ASSIGN_OR_RETURN(tpm::AttestationKey ak, ReadAk(ak_files, data.ak));
+  KMS_ASSIGN_OR_RETURN(auto certified, Certify(ak_files, data.ak, inputs));
+  return Vouched{std::move(data), std::move(ak), std::move(certified)};
+}
+
+// Every input of ReadVouched but the time. `digest`: of the runtime data.
+std::string CacheKey(const std::string& digest, const v1::Evidence& ak_files,
+                     const policy::VerifyInputs& inputs) {
+  policy::VerifiedCacheKey key("azure vtpm");
+  key.Add(inputs.anchors.For(ak_files.type()).digest).Add(digest);
+  tpm::AddAkFiles(ak_files, key);
+  if (inputs.collateral != nullptr) key.Add(inputs.collateral->digest());
+  return key.Finish();
+}
+
+void Remember(std::shared_ptr<const Vouched> vouched, const std::string& key,
+              policy::VerifiedCache& cache) {
+  absl::Time from = absl::InfinitePast();
+  absl::Time until = absl::InfiniteFuture();
+  size_t bytes = kVouchedBytes;
+  if (vouched->certified != nullptr) {
+    const x509::VerifiedChain& chain = vouched->certified->chain();
+    from = chain.valid_from;
+    until = chain.valid_until;
+    bytes += x509::MemoryBytes(chain);
+  }
+  cache.Insert(key, std::move(vouched), from, until, bytes);
 }
 
 void FillAzure(const UnverifiedHclReport& report, const RuntimeData& data,
@@ -118,16 +165,16 @@ void FillAzure(const UnverifiedHclReport& report, const RuntimeData& data,
   azure->set_vm_unique_id(data.vm_unique_id);
 }
 
-void FillAk(const tpm::CachedAk& certified, v1::EvidenceType type,
+void FillAk(const tpm::CertifiedAk& certified, v1::EvidenceType type,
             const policy::VerifyInputs& inputs, v1::Claims& claims) {
   const policy::TrustAnchor& anchor =
-      inputs.anchors.For(type).anchors[certified.ak->chain().anchor];
+      inputs.anchors.For(type).anchors[certified.chain().anchor];
   v1::TpmClaims& tpm = *claims.mutable_tpm();
   tpm.set_anchor(anchor.name);
   tpm.set_simulated(tpm.simulated() || anchor.simulated);
   tpm.set_ak_certified(true);
-  tpm.set_ak_subject(certified.ak->subject());
-  for (const v1::CollateralClaims& used : certified.ak->collateral()) {
+  tpm.set_ak_subject(certified.subject());
+  for (const v1::CollateralClaims& used : certified.collateral()) {
     *claims.add_collateral() = used;
   }
 }
@@ -153,22 +200,34 @@ absl::StatusOr<v1::Claims> Verifier::Verify(
   const std::string digest = crypto::Sha256(AsBytes(report.runtime_data));
   KMS_RETURN_IF_ERROR(CheckRuntimeData(claims.cpu().report_data(), digest));
   // From here on the runtime data is the paravisor's own.
-  KMS_ASSIGN_OR_RETURN(const RuntimeData data,
-                       ParseRuntimeData(report.runtime_data));
-  KMS_ASSIGN_OR_RETURN(tpm::AttestationKey ak, ReadAk(evidence, data.ak));
-  KMS_ASSIGN_OR_RETURN(const tpm::CachedAk certified,
-                       Certify(halves.ak, data.ak, inputs));
+  std::string cache_key;
+  std::shared_ptr<const Vouched> vouched;
+  if (inputs.cache != nullptr) {
+    cache_key = CacheKey(digest, halves.ak, inputs);
+    vouched = inputs.cache->Find<Vouched>(cache_key, inputs.now);
+  }
+  const bool cached = vouched != nullptr;
+  if (!cached) {
+    KMS_ASSIGN_OR_RETURN(Vouched read,
+                         ReadVouched(report.runtime_data, halves.ak, inputs));
+    vouched = std::make_shared<const Vouched>(std::move(read));
+  }
   KMS_ASSIGN_OR_RETURN(const tpm::VerifiedQuote quote,
-                       tpm::VerifyQuote(evidence, std::move(ak)));
+                       tpm::VerifyQuote(evidence, vouched->ak));
 
   claims.mutable_cpu()->set_type(type());
-  FillAzure(report, data, digest, claims.mutable_cpu()->mutable_azure());
+  FillAzure(report, vouched->data, digest,
+            claims.mutable_cpu()->mutable_azure());
   KMS_ASSIGN_OR_RETURN(*claims.mutable_tpm(), tpm::MakeClaims(quote, evidence));
   claims.mutable_tpm()->set_type(type());
   claims.mutable_tpm()->set_simulated(claims.cpu().simulated());
-  if (certified.ak != nullptr) {
-    tpm::RememberAk(certified, inputs);
-    FillAk(certified, type(), inputs, claims);
+  if (vouched->certified != nullptr) {
+    FillAk(*vouched->certified, type(), inputs, claims);
+  }
+  // Only who also has a quote signed by the key may take a place among those
+  // that we remember.
+  if (inputs.cache != nullptr && !cached) {
+    Remember(vouched, cache_key, *inputs.cache);
   }
   return claims;
 }

@@ -180,6 +180,19 @@ TEST(CoseTest, RejectsOtherShapes) {
   EXPECT_EQ(judge([](Parts& p) { p.headers += '\0'; }), v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(judge([](Parts& p) { p.signature += '\0'; }),
             v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge([](Parts& p) { p.signature = Writer().Text("x").str(); }),
+            v1::EVIDENCE_MALFORMED);
+  // The protected header as a text, and as the map itself.
+  const Parts good;
+  for (const std::string& header :
+       {Writer().Text(good.headers.substr(0, 2)).str(), good.headers}) {
+    const std::string bytes = good.tag + good.array + header +
+                              good.unprotected + good.payload + good.signature;
+    EXPECT_EQ(
+        RefusalOf(
+            ParseSign1(AsBytes(bytes), Tagging::kRequired, "test").status()),
+        v1::EVIDENCE_MALFORMED);
+  }
 }
 
 }  // namespace

@@ -71,6 +71,22 @@ TEST(ItemTest, ReadsEachTag) {
   }
 }
 
+TEST(ItemTest, SaysNothingOfOtherTypes) {
+  // A tag's number, a text's length and a truth are no integers; pairs in an
+  // array are no map.
+  for (const char* hex : {"c101", "6101", "4101", "f5", "8101", "a10101"}) {
+    EXPECT_FALSE(ParseHex(hex).item->Integer().has_value()) << hex;
+    EXPECT_FALSE(ParseHex(hex).item->Unsigned().has_value()) << hex;
+  }
+  EXPECT_FALSE(ParseHex("01").item->Tag().has_value());
+  EXPECT_EQ(ParseHex("f4").item->Bool(), false);
+  EXPECT_EQ(ParseHex("f5").item->Bool(), true);
+  EXPECT_FALSE(ParseHex("01").item->Bool().has_value());
+  EXPECT_EQ(ParseHex("820102").item->Find(1), nullptr);
+  EXPECT_EQ(ParseHex("82616102").item->Find("a"), nullptr);
+  EXPECT_NE(ParseHex("a10102").item->Find(1), nullptr);
+}
+
 TEST(ItemTest, SaysNothingForIntegersThatDoNotFit) {
   EXPECT_EQ(ParseHex("1b7fffffffffffffff").item->Integer(), INT64_MAX);
   EXPECT_EQ(ParseHex("1b8000000000000000").item->Integer(), std::nullopt);

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "policy/cel/context.h"
+
 namespace kms::cel {
 namespace {
 
@@ -13,45 +15,44 @@ constexpr char kDivideByZero[] = "division by zero";
 constexpr char kTimeRange[] = "timestamp or duration is out of range";
 
 template <typename T>
-Error Integers(Function function, T a, T b, T* out) {
+Error Integers(Arithmetic op, T a, T b, T* out) {
   // The least int divided by -1 is one more than the greatest.
   const bool overflows = std::numeric_limits<T>::is_signed &&
                          a == std::numeric_limits<T>::min() &&
                          b == static_cast<T>(-1);
-  switch (function) {
-    case Function::kAdd:
+  switch (op) {
+    case Arithmetic::kAdd:
       return __builtin_add_overflow(a, b, out) ? kOverflow : nullptr;
-    case Function::kSubtract:
+    case Arithmetic::kSubtract:
       return __builtin_sub_overflow(a, b, out) ? kOverflow : nullptr;
-    case Function::kMultiply:
+    case Arithmetic::kMultiply:
       return __builtin_mul_overflow(a, b, out) ? kOverflow : nullptr;
-    case Function::kDivide:
+    case Arithmetic::kDivide:
       if (b == 0) return kDivideByZero;
       if (overflows) return kOverflow;
       *out = a / b;
       return nullptr;
-    case Function::kModulo:
+    case Arithmetic::kModulo:
       if (b == 0) return kDivideByZero;
       if (overflows) return kOverflow;
       *out = a % b;
       return nullptr;
-    default:
-      return kNoOverload;
   }
+  return kNoOverload;
 }
 
-Error Doubles(Function function, double a, double b, Value* out) {
-  switch (function) {
-    case Function::kAdd:
+Error Doubles(Arithmetic op, double a, double b, Value* out) {
+  switch (op) {
+    case Arithmetic::kAdd:
       *out = Value::Double(a + b);
       return nullptr;
-    case Function::kSubtract:
+    case Arithmetic::kSubtract:
       *out = Value::Double(a - b);
       return nullptr;
-    case Function::kMultiply:
+    case Arithmetic::kMultiply:
       *out = Value::Double(a * b);
       return nullptr;
-    case Function::kDivide:  // IEEE 754: infinity or NaN, no error.
+    case Arithmetic::kDivide:  // IEEE 754: infinity or NaN, no error.
       *out = Value::Double(a / b);
       return nullptr;
     default:
@@ -69,9 +70,9 @@ Error OfDuration(absl::Duration duration, Value* out) {
   return InRange(duration) ? nullptr : kTimeRange;
 }
 
-Error Times(Function function, const Value& a, const Value& b, Value* out) {
-  const bool add = function == Function::kAdd;
-  if (!add && function != Function::kSubtract) return kNoOverload;
+Error Times(Arithmetic op, const Value& a, const Value& b, Value* out) {
+  const bool add = op == Arithmetic::kAdd;
+  if (!add && op != Arithmetic::kSubtract) return kNoOverload;
   if (a.Is(Kind::kTimestamp) && b.Is(Kind::kDuration)) {
     return OfTime(
         add ? a.timestamp() + b.duration() : a.timestamp() - b.duration(), out);
@@ -118,29 +119,26 @@ Error Negate(const Value& value, Value* out) {
   }
   if (value.Is(Kind::kDuration)) return OfDuration(-value.duration(), out);
   if (!value.Is(Kind::kInt)) return kNoOverload;
-  return Arithmetic(Function::kSubtract, Value::Int(0), value, out);
+  return Calculate(Arithmetic::kSubtract, Value::Int(0), value, out);
 }
 
-Error Arithmetic(Function function, const Value& a, const Value& b,
-                 Value* out) {
+Error Calculate(Arithmetic op, const Value& a, const Value& b, Value* out) {
   if (a.Is(Kind::kInt) && b.Is(Kind::kInt)) {
     int64_t result = 0;
-    const Error error =
-        Integers(function, a.int_value(), b.int_value(), &result);
+    const Error error = Integers(op, a.int_value(), b.int_value(), &result);
     *out = Value::Int(result);
     return error;
   }
   if (a.Is(Kind::kUint) && b.Is(Kind::kUint)) {
     uint64_t result = 0;
-    const Error error =
-        Integers(function, a.uint_value(), b.uint_value(), &result);
+    const Error error = Integers(op, a.uint_value(), b.uint_value(), &result);
     *out = Value::Uint(result);
     return error;
   }
   if (a.Is(Kind::kDouble) && b.Is(Kind::kDouble)) {
-    return Doubles(function, a.double_value(), b.double_value(), out);
+    return Doubles(op, a.double_value(), b.double_value(), out);
   }
-  return Times(function, a, b, out);
+  return Times(op, a, b, out);
 }
 
 std::optional<int> CompareNumbers(const Value& a, const Value& b) {
@@ -170,6 +168,13 @@ std::optional<int> CompareNumbers(const Value& a, const Value& b) {
   }
   if (b.int_value() < 0) return 1;
   return Sign(a.uint_value(), static_cast<uint64_t>(b.int_value()));
+}
+
+int CompareKeys(const Value& a, const Value& b) {
+  if (a.is_number() && b.is_number()) return CompareNumbers(a, b).value_or(0);
+  if (a.kind() != b.kind()) return Sign(a.kind(), b.kind());
+  if (a.Is(Kind::kBool)) return Sign(a.bool_value(), b.bool_value());
+  return a.is_text() ? a.text().compare(b.text()) : 0;
 }
 
 }  // namespace kms::cel

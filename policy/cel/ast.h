@@ -24,18 +24,40 @@ struct Expr {
     kDouble,
     kString,
     kBytes,
-    kIdentifier,  // name; begins with a dot if absolute.
-    kSelect,      // args[0] . name
-    kHas,         // has(args[0] . name)
-    kCall,        // name(args...), or args[0].name(args[1]...) if member.
-    kAnd,         // args[0] && args[1] && ...; at least two.
+    kIdentifier,      // name; begins with a dot if absolute.
+    kSelect,          // args[0] . name
+    kOptionalSelect,  // args[0] .? name
+    kHas,             // has(args[0] . name)
+    kCall,            // name(args...), or args[0].name(args[1]...) if member.
+    kAnd,             // args[0] && args[1] && ...; at least two.
     kOr,
     kConditional,    // args[0] ? args[1] : args[2]
     kList,           // [args...]
     kMap,            // {args[0]: args[1], args[2]: args[3], ...}
-    kComprehension,  // args[0].macro(name, args[1][, args[2]])
+    kMessage,        // name{entries[0].name: args[0], ...}
+    kComprehension,  // args[0].macro(name, [name2,] args[1][, args[2]])
+    kBind,           // cel.bind(name, args[0], args[1])
+    kBlock,          // cel.block([args[0], ...], args.back())
   };
-  enum class Macro : uint8_t { kAll, kExists, kExistsOne, kMap, kFilter };
+  enum class Macro : uint8_t {
+    kAll,
+    kExists,
+    kExistsOne,
+    kMap,
+    kFilter,
+    kTransformList,      // As kMap, with two variables.
+    kTransformMap,       // Keys stay, values are transformed.
+    kTransformMapEntry,  // Each gives a map, and they are merged.
+    kOptMap,
+    kOptFlatMap,
+  };
+  // Of a list, map or message; where none has a mark, a list or map has no
+  // entries here.
+  struct Entry {
+    std::string name;    // Of a message's field.
+    uint32_t begin = 0;  // Of the name.
+    bool optional = false;
+  };
 
   Kind kind = Kind::kNull;
   Macro macro = Macro::kAll;
@@ -49,8 +71,14 @@ struct Expr {
     uint64_t uint_value;
     double double_value;
   };
-  std::string name;  // Also the contents of kString and kBytes.
+  std::string name;   // Also the contents of kString and kBytes.
+  std::string name2;  // The second variable of a comprehension, or "".
   std::vector<ExprId> args;
+  std::vector<Entry> entries;
+
+  bool optional(size_t entry) const {
+    return entry < entries.size() && entries[entry].optional;
+  }
 };
 
 struct Ast {
@@ -59,6 +87,10 @@ struct Ast {
 
   const Expr& operator[](ExprId id) const { return nodes[id]; }
 };
+
+// The names that cel.index(N), cel.iterVar(N, M) and cel.accuVar(N, M) stand
+// for. No source text can spell them.
+inline constexpr char kIndexPrefix[] = "@index";
 
 }  // namespace kms::cel
 

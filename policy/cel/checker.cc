@@ -6,7 +6,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "policy/cel/faults.h"
+#include "policy/cel/unify.h"
 
 namespace kms::cel {
 namespace {
@@ -15,18 +16,25 @@ using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using Kind = Type::Kind;
 
+constexpr char kUndeclared[] = "undeclared reference";
+constexpr char kUnbound[] = "unbound function";
+
 // Recursion is bounded by the height of the tree. After the first fault the
-// types are meaningless, and Check drops them.
+// types are meaningless, and Check drops them. Where the environment is not
+// checked, everything is dyn, and what has no meaning is an error in place.
 class Checker {
  public:
   Checker(const Ast& ast, const Environment& environment, Issue& issue)
-      : ast_(ast), environment_(environment), issue_(issue) {
+      : ast_(ast),
+        environment_(environment),
+        checked_(environment.checked()),
+        issue_(issue) {
     tree_.meanings.resize(ast.nodes.size());
     tree_.slot_count = environment.variable_count();
   }
 
   CheckedTree Run() {
-    tree_.type = TypeOf(ast_.root);
+    tree_.type = unifier_.Resolve(TypeOf(ast_.root), /*final=*/true);
     return std::move(tree_);
   }
 
@@ -35,6 +43,7 @@ class Checker {
     absl::string_view name;
     uint32_t slot;
     Type type;
+    std::optional<ExprId> lazy;
   };
 
   Type Fail(const Expr& at, std::string text) {
@@ -44,10 +53,35 @@ class Checker {
     issue_.Raise(offset, std::move(text));
     return Type();
   }
+  // A fault of checked expressions; in others the node is that error.
+  Type Undeclared(ExprId id, uint32_t offset, std::string text, Error error) {
+    if (checked_) return FailAt(offset, std::move(text));
+    tree_.meanings[id].kind = Meaning::Kind::kError;
+    tree_.meanings[id].error = error;
+    return Type();
+  }
+
+  std::string Name(const Type& type) const {
+    return unifier_.Resolve(type, /*final=*/true).Name();
+  }
 
   Type TypeOf(ExprId id) {
-    const Expr& expr = ast_[id];
     if (issue_.raised()) return Type();
+    Type type = Infer(id);
+    return checked_ ? type : Type();
+  }
+
+  // As TypeOf, but a type variable that stands for something is replaced, and
+  // one that does not is dyn from here on.
+  Type Known(ExprId id) {
+    Type type = unifier_.Resolve(TypeOf(id), /*final=*/false);
+    if (!type.Is(Kind::kParam)) return type;
+    unifier_.Assign(type, Type());
+    return Type();
+  }
+
+  Type Infer(ExprId id) {
+    const Expr& expr = ast_[id];
     switch (expr.kind) {
       case Expr::Kind::kNull:
         return Kind::kNull;
@@ -67,6 +101,8 @@ class Checker {
         return Identifier(id);
       case Expr::Kind::kSelect:
         return Select(id);
+      case Expr::Kind::kOptionalSelect:
+        return AsOptional(Field(id));
       case Expr::Kind::kHas:
         Field(id);
         return Kind::kBool;
@@ -84,18 +120,53 @@ class Checker {
         return Type::List(Common(expr, 0, 1));
       case Expr::Kind::kMap:
         return MapLiteral(expr);
+      case Expr::Kind::kMessage:
+        return Message(id);
       case Expr::Kind::kComprehension:
         return Comprehension(id);
+      case Expr::Kind::kBind: {
+        const Type type = TypeOf(expr.args[0]);
+        tree_.meanings[id].slot = Push(expr.name, type);
+        Type result = TypeOf(expr.args[1]);
+        locals_.pop_back();
+        return result;
+      }
+      case Expr::Kind::kBlock:
+        return Block(expr);
     }
     return Type();
   }
 
+  static Type AsOptional(Type type) {
+    return type.IsOptional() ? type : Type::Optional(std::move(type));
+  }
+
   void WantBool(ExprId id, absl::string_view where) {
     const Type type = TypeOf(id);
-    if (!Compatible(type, Kind::kBool)) {
-      Fail(ast_[id], absl::StrCat("operand of ", where, " is ", type.Name(),
+    if (!unifier_.Assign(Kind::kBool, type)) {
+      Fail(ast_[id], absl::StrCat("operand of ", where, " is ", Name(type),
                                   ", want bool"));
     }
+  }
+
+  // Each has a slot of its own: what a block holds is read inside others.
+  uint32_t Push(absl::string_view name, Type type,
+                std::optional<ExprId> lazy = std::nullopt) {
+    locals_.push_back({name, tree_.slot_count, std::move(type), lazy});
+    return tree_.slot_count++;
+  }
+
+  Type Block(const Expr& expr) {
+    const size_t inits = expr.args.size() - 1;
+    std::vector<std::string> names(inits);
+    for (size_t i = 0; i < inits; ++i) {
+      names[i] = absl::StrCat(kIndexPrefix, i);
+      const Type type = TypeOf(expr.args[i]);
+      Push(names[i], type, expr.args[i]);
+    }
+    Type result = TypeOf(expr.args.back());
+    locals_.resize(locals_.size() - inits);
+    return result;
   }
 
   // "a.b.c" if the node is a plain chain of names that no macro variable
@@ -121,35 +192,37 @@ class Checker {
   std::optional<Type> Declared(ExprId id) {
     const std::string name = QualifiedName(id);
     if (name.empty()) return std::nullopt;
+    const auto found = environment_.Find(name);
+    if (!found.has_value()) return std::nullopt;
     Meaning& meaning = tree_.meanings[id];
-    if (const auto* variable = environment_.FindVariable(name)) {
+    if (found->variable != nullptr) {
       meaning.kind = Meaning::Kind::kVariable;
-      meaning.slot = variable->slot;
-      return variable->type;
-    }
-    if (const auto constant = environment_.FindConstant(name)) {
+      meaning.slot = found->variable->slot;
+    } else {
       meaning.kind = Meaning::Kind::kConstant;
-      meaning.constant = *constant;
-      return Type(Kind::kInt);
+      meaning.constant = found->constant;
     }
-    return std::nullopt;
+    return found->type;
   }
 
   Type Identifier(ExprId id) {
     const Expr& expr = ast_[id];
     if (const Local* local = FindLocal(expr.name)) {
-      tree_.meanings[id].kind = Meaning::Kind::kVariable;
-      tree_.meanings[id].slot = local->slot;
+      Meaning& meaning = tree_.meanings[id];
+      meaning.kind = local->lazy.has_value() ? Meaning::Kind::kLazy
+                                             : Meaning::Kind::kVariable;
+      meaning.slot = local->slot;
+      meaning.lazy = local->lazy.value_or(0);
       return local->type;
     }
     if (const auto type = Declared(id)) return *type;
-    return FailAt(expr.span.begin, Unknown(expr.name));
+    return Undeclared(id, expr.span.begin, Unknown(expr.name), kUndeclared);
   }
 
   std::string Unknown(absl::string_view name) const {
     std::vector<std::string> names = environment_.Names();
     for (const Local& local : locals_) names.emplace_back(local.name);
-    return absl::StrCat("unknown name '", name, "'", Suggest(name, names));
+    return UnknownName(name, names);
   }
 
   Type Select(ExprId id) {
@@ -158,143 +231,192 @@ class Checker {
     // ("reference.imagse") is reported whole.
     const std::string name = QualifiedName(id);
     if (!name.empty() && IsPrefixOfDeclared(ast_[id].args[0])) {
-      return Fail(ast_[id], Unknown(name));
+      return Undeclared(id, ast_[id].span.begin, Unknown(name), kUndeclared);
     }
     return Field(id);
   }
 
   bool IsPrefixOfDeclared(ExprId operand) const {
     const std::string name = QualifiedName(operand);
-    if (environment_.FindVariable(name) != nullptr) return false;
+    if (environment_.Find(name).has_value()) return false;
     const std::vector<std::string> names = environment_.Names();
     return std::any_of(names.begin(), names.end(), [&](const std::string& n) {
       return absl::StartsWith(n, name + ".");
     });
   }
 
-  // The field of a select or has().
+  // The field of a select or has(). Of an optional, an optional field.
   Type Field(ExprId id) {
     const Expr& expr = ast_[id];
-    const Type operand = TypeOf(expr.args[0]);
-    if (issue_.raised() || operand.Is(Kind::kDyn)) return Type();
+    const Type operand = Known(expr.args[0]);
+    if (issue_.raised() || operand.IsDyn()) return Type();
+    if (operand.IsOptional()) {
+      return AsOptional(
+          FieldOf(id, unifier_.Resolve(operand.element(), false)));
+    }
+    return FieldOf(id, operand);
+  }
+
+  Type FieldOf(ExprId id, const Type& operand) {
+    const Expr& expr = ast_[id];
+    if (operand.IsDyn() || operand.Is(Kind::kParam)) return Type();
     if (operand.Is(Kind::kMap)) {
-      if (!Compatible(operand.key(), Kind::kString)) {
+      if (!unifier_.Assign(operand.key(), Kind::kString)) {
         return FailAt(expr.name_begin,
-                      absl::StrCat("keys of the map are ", operand.key().Name(),
+                      absl::StrCat("keys of the map are ", Name(operand.key()),
                                    ", want string"));
       }
       return operand.value();
     }
     if (!operand.Is(Kind::kMessage)) {
       return FailAt(expr.name_begin,
-                    absl::StrCat(operand.Name(), " has no fields"));
+                    absl::StrCat(Name(operand), " has no fields"));
     }
-    const Descriptor* message = operand.message();
-    const FieldDescriptor* field = message->FindFieldByName(expr.name);
+    const FieldDescriptor* field =
+        environment_.schema().FindField(operand.message(), expr.name);
     if (field == nullptr) {
-      return FailAt(expr.name_begin, UnknownField(message, expr.name));
+      return FailAt(expr.name_begin,
+                    UnknownField(operand.message(), expr.name));
     }
     tree_.meanings[id].field = field;
-    const Type type = Type::OfField(field);
-    if (type.Is(Kind::kMessage) &&
-        type.message()->file()->package() == "google.protobuf") {
-      return FailAt(
-          expr.name_begin,
-          absl::StrCat("fields of type ", type.Name(), " are not supported"));
-    }
-    return type;
-  }
-
-  static std::string UnknownField(const Descriptor* message,
-                                  absl::string_view name) {
-    std::vector<std::string> names;
-    for (int i = 0; i < message->field_count(); ++i) {
-      names.push_back(message->field(i)->name());
-    }
-    return absl::StrCat(message->full_name(), " has no field '", name, "'",
-                        Suggest(name, names));
+    return Type::OfField(field, environment_.schema().strong_enums());
   }
 
   Type Call(ExprId id) {
     const Expr& expr = ast_[id];
-    std::vector<Type> args;
-    for (const ExprId arg : expr.args) args.push_back(TypeOf(arg));
-    if (issue_.raised()) return Type();
-    const Resolved resolved = ResolveOverload(expr.name, expr.member, args);
-    if (resolved.function == Function::kNone) {
-      return FailAt(expr.name_begin, NoOverload(expr, args));
-    }
-    tree_.meanings[id].function = resolved.function;
-    return resolved.result;
-  }
-
-  static std::string NoOverload(const Expr& expr,
-                                const std::vector<Type>& args) {
-    std::vector<std::string> names;
-    bool known = false;
-    for (const Overload& overload : Overloads()) {
-      known |= overload.name == expr.name &&
-               (expr.member ? overload.member : overload.global);
-      if (DisplayName(overload.name) == absl::StrCat(overload.name, "()")) {
-        names.emplace_back(overload.name);
+    // math.abs(x) is no member call if "math.abs" is a function.
+    std::string name = expr.name;
+    bool member = expr.member;
+    const std::string scope = member ? QualifiedName(expr.args[0]) : "";
+    if (!scope.empty()) {
+      const std::string full = absl::StrCat(scope, ".", expr.name);
+      if (!environment_.FindFunction(full, /*member=*/false).empty() ||
+          IsEnumType(full)) {
+        name = full;
+        member = false;
+        tree_.meanings[id].skips_receiver = true;
       }
     }
-    if (!known) {
-      return absl::StrCat("unknown function '", expr.name, "'",
-                          Suggest(expr.name, names));
+    std::vector<Type> args;
+    for (size_t i = tree_.meanings[id].skips_receiver ? 1 : 0;
+         i < expr.args.size(); ++i) {
+      args.push_back(TypeOf(expr.args[i]));
     }
-    const std::string types = absl::StrJoin(
-        args, ", ",
-        [](std::string* out, const Type& type) { out->append(type.Name()); });
-    const auto mixes = [&](Kind a, Kind b) {
-      return args.size() == 2 && ((args[0].Is(a) && args[1].Is(b)) ||
-                                  (args[0].Is(b) && args[1].Is(a)));
-    };
-    absl::string_view hint;
-    if (mixes(Kind::kInt, Kind::kUint)) {
-      hint = "; write 7u for an unsigned number";
-    } else if (mixes(Kind::kString, Kind::kBytes)) {
-      hint = "; write unhex('...') or b'...' for bytes";
+    if (issue_.raised()) return Type();
+    if (!member && IsEnumType(name)) return ToEnum(id, name, args);
+    const auto overloads = environment_.FindFunction(name, member);
+    std::optional<Type> result;
+    for (const Overload* overload : overloads) {
+      const auto fits = Fits(*overload, args);
+      if (!fits.has_value()) continue;
+      if (!result.has_value()) {
+        tree_.meanings[id].run = overload->run;
+        result = fits;
+      } else if (*result != *fits) {
+        result = Type();
+      }
     }
-    return absl::StrCat(DisplayName(expr.name), " does not take (", types, ")",
-                        hint);
+    if (!result.has_value()) {
+      return Undeclared(id, expr.name_begin,
+                        WrongCall(name, !overloads.empty(), args),
+                        overloads.empty() ? kUnbound : kNoOverload);
+    }
+    if (tree_.meanings[id].run == nullptr) {
+      tree_.meanings[id].kind = Meaning::Kind::kError;
+      tree_.meanings[id].error = kUnbound;
+    }
+    return *result;
+  }
+
+  std::optional<Type> Fits(const Overload& overload,
+                           const std::vector<Type>& args) {
+    // An enum that is no int converts to one.
+    if (overload.name == "int" && args.size() == 1 &&
+        unifier_.Resolve(args[0], false).Is(Kind::kEnum)) {
+      return unifier_.Fit(overload, {Type(Kind::kInt)});
+    }
+    return unifier_.Fit(overload, args);
+  }
+
+  bool IsEnumType(const std::string& name) const {
+    return environment_.schema().strong_enums() &&
+           environment_.FindEnum(name) != nullptr;
+  }
+
+  Type ToEnum(ExprId id, const std::string& name,
+              const std::vector<Type>& args) {
+    Meaning& meaning = tree_.meanings[id];
+    if (args.size() != 1 || (!unifier_.Assign(Kind::kInt, args[0]) &&
+                             !unifier_.Assign(Kind::kString, args[0]))) {
+      return Undeclared(id, ast_[id].name_begin,
+                        absl::StrCat(name, "() takes an int or a string"),
+                        kNoOverload);
+    }
+    meaning.kind = Meaning::Kind::kToEnum;
+    meaning.enum_type = environment_.FindEnum(name);
+    return Type::Enum(meaning.enum_type);
+  }
+
+  std::string WrongCall(const std::string& name, bool known,
+                        std::vector<Type> args) const {
+    if (!known) return UnknownFunction(name);
+    for (Type& arg : args) arg = unifier_.Resolve(arg, /*final=*/true);
+    return NoOverload(name, args);
   }
 
   Type Conditional(const Expr& expr) {
     WantBool(expr.args[0], "?:");
     const Type yes = TypeOf(expr.args[1]);
     const Type no = TypeOf(expr.args[2]);
-    if (!Compatible(yes, no)) {
+    const auto both = unifier_.Join(yes, no);
+    if (!both.has_value()) {
       return Fail(ast_[expr.args[2]],
-                  absl::StrCat("branches of ?: are ", yes.Name(), " and ",
-                               no.Name(), ", want one type"));
+                  absl::StrCat("branches of ?: are ", Name(yes), " and ",
+                               Name(no), ", want one type"));
     }
-    return no.Is(Kind::kDyn) || yes.Is(Kind::kNull) ? no : yes;
+    return *both;
   }
 
-  // The one type of every `stride`-th argument, or dyn.
+  // What entry `i` of a literal contributes: if optional, what is inside.
+  Type EntryType(const Expr& expr, size_t entry, ExprId value) {
+    const Type type = TypeOf(value);
+    if (!expr.optional(entry)) return type;
+    const Type inside = unifier_.Fresh();
+    if (!unifier_.Assign(Type::Optional(inside), type)) {
+      return Fail(ast_[value], absl::StrCat("optional entry is ", Name(type),
+                                            ", want optional_type"));
+    }
+    return inside;
+  }
+
+  // The one type of every `stride`-th argument, or dyn; a new type variable if
+  // there are none.
   Type Common(const Expr& expr, size_t first, size_t stride) {
     std::optional<Type> common;
     for (size_t i = first; i < expr.args.size(); i += stride) {
-      const Type type = TypeOf(expr.args[i]);
-      if (!common.has_value() || type.Is(Kind::kDyn)) {
+      const bool value = i % stride == stride - 1;
+      const Type type = value ? EntryType(expr, i / stride, expr.args[i])
+                              : TypeOf(expr.args[i]);
+      if (issue_.raised()) return Type();
+      if (!common.has_value()) {
         common = type;
-      } else if (!Compatible(*common, type)) {
-        if (environment_.homogeneous_literals()) {
-          return Fail(ast_[expr.args[i]],
-                      absl::StrCat("literal mixes ", common->Name(), " and ",
-                                   type.Name(), ", want one type"));
-        }
-        common = Type();
+        continue;
       }
+      const auto joined = unifier_.Join(*common, type);
+      if (!joined.has_value() && environment_.homogeneous_literals()) {
+        return Fail(ast_[expr.args[i]],
+                    absl::StrCat("literal mixes ", Name(*common), " and ",
+                                 Name(type), ", want one type"));
+      }
+      common = joined.value_or(Type());
     }
-    return common.value_or(Type());
+    return common.has_value() ? *common : unifier_.Fresh();
   }
 
   Type MapLiteral(const Expr& expr) {
     Type key = Common(expr, 0, 2);
     Type value = Common(expr, 1, 2);
-    for (size_t i = 0; i < expr.args.size() && !issue_.raised(); i += 2) {
+    for (size_t i = 0; checked_ && i < expr.args.size(); i += 2) {
       const Expr::Kind kind = ast_[expr.args[i]].kind;
       if (kind == Expr::Kind::kNull || kind == Expr::Kind::kDouble ||
           kind == Expr::Kind::kBytes || kind == Expr::Kind::kList ||
@@ -306,38 +428,139 @@ class Checker {
     return Type::Map(std::move(key), std::move(value));
   }
 
+  Type Message(ExprId id) {
+    const Expr& expr = ast_[id];
+    Meaning& meaning = tree_.meanings[id];
+    meaning.message = environment_.FindMessage(expr.name);
+    meaning.fields_begin = static_cast<uint32_t>(tree_.fields.size());
+    tree_.fields.resize(tree_.fields.size() + expr.entries.size());
+    if (meaning.message == nullptr) {
+      return Undeclared(id, expr.name_begin,
+                        absl::StrCat("unknown message type '", expr.name, "'"),
+                        kUndeclared);
+    }
+    for (size_t i = 0; i < expr.entries.size(); ++i) MessageField(id, i);
+    return Type::Message(tree_.meanings[id].message);
+  }
+
+  void MessageField(ExprId id, size_t i) {
+    const Expr& expr = ast_[id];
+    const Meaning& meaning = tree_.meanings[id];
+    const Expr::Entry& entry = expr.entries[i];
+    const Type type = EntryType(expr, i, expr.args[i]);
+    const FieldDescriptor* field =
+        environment_.schema().FindField(meaning.message, entry.name);
+    tree_.fields[meaning.fields_begin + i] = field;
+    if (!checked_ || issue_.raised()) return;
+    if (field == nullptr) {
+      FailAt(entry.begin, UnknownField(meaning.message, entry.name));
+      return;
+    }
+    for (size_t j = 0; j < i; ++j) {
+      if (expr.entries[j].name == entry.name) {
+        FailAt(entry.begin,
+               absl::StrCat("field '", entry.name, "' is repeated"));
+        return;
+      }
+    }
+    const Type want =
+        Type::OfField(field, environment_.schema().strong_enums());
+    // The number of NullValue's only value is as good as null.
+    const bool number_for_null = want.Is(Kind::kNull) && type.Is(Kind::kInt);
+    if (!unifier_.Assign(want, type) && !number_for_null) {
+      Fail(ast_[expr.args[i]], absl::StrCat("field '", entry.name, "' is ",
+                                            Name(want), ", not ", Name(type)));
+    }
+  }
+
+  // What the variables of a macro over `range` are: a list's elements or a
+  // map's keys, or with two of them index and element, key and value.
+  bool Variables(const Expr& expr, const Type& range, Type* first,
+                 Type* second) {
+    const bool two = !expr.name2.empty();
+    if (range.Is(Kind::kList)) {
+      *first = two ? Type(Kind::kInt) : range.element();
+      *second = range.element();
+    } else if (range.Is(Kind::kMap)) {
+      *first = range.key();
+      *second = range.value();
+    } else if (!range.IsDyn()) {
+      Fail(ast_[expr.args[0]],
+           absl::StrCat("macro over ", Name(range), ", want a list or a map"));
+      return false;
+    }
+    return true;
+  }
+
   Type Comprehension(ExprId id) {
     const Expr& expr = ast_[id];
-    const Type range = TypeOf(expr.args[0]);
-    Type element;
-    if (range.Is(Kind::kList)) {
-      element = range.element();
-    } else if (range.Is(Kind::kMap)) {
-      element = range.key();
-    } else if (!range.Is(Kind::kDyn)) {
-      return Fail(ast_[expr.args[0]], absl::StrCat("macro over ", range.Name(),
-                                                   ", want a list or a map"));
+    const Type range = Known(expr.args[0]);
+    if (issue_.raised()) return Type();
+    const bool optional = expr.macro == Expr::Macro::kOptMap ||
+                          expr.macro == Expr::Macro::kOptFlatMap;
+    Type first;
+    Type second;
+    if (optional) {
+      if (range.IsOptional()) first = range.element();
+      if (!range.IsOptional() && !range.IsDyn()) {
+        return Fail(ast_[expr.args[0]], absl::StrCat("macro over ", Name(range),
+                                                     ", want optional_type"));
+      }
+    } else if (!Variables(expr, range, &first, &second)) {
+      return Type();
     }
-    const uint32_t slot =
-        environment_.variable_count() + static_cast<uint32_t>(locals_.size());
-    tree_.meanings[id].slot = slot;
-    tree_.slot_count = std::max(tree_.slot_count, slot + 1);
-    locals_.push_back({expr.name, slot, element});
-    Type result = Kind::kBool;
-    if (expr.macro == Expr::Macro::kMap) {
-      if (expr.args.size() == 3) WantBool(expr.args[1], "map()");
-      result = Type::List(TypeOf(expr.args.back()));
-    } else {
-      WantBool(expr.args[1], "a macro");
-      if (expr.macro == Expr::Macro::kFilter) result = Type::List(element);
+    const size_t locals = locals_.size();
+    tree_.meanings[id].slot = Push(expr.name, first);
+    if (!expr.name2.empty()) {
+      tree_.meanings[id].slot2 = Push(expr.name2, second);
     }
-    locals_.pop_back();
+    Type result = Body(expr, first);
+    locals_.resize(locals);
     return result;
+  }
+
+  // The type of the macro, once its variables are known.
+  Type Body(const Expr& expr, const Type& element) {
+    if (expr.args.size() == 3) WantBool(expr.args[1], "a macro");
+    switch (expr.macro) {
+      case Expr::Macro::kAll:
+      case Expr::Macro::kExists:
+      case Expr::Macro::kExistsOne:
+        WantBool(expr.args[1], "a macro");
+        return Kind::kBool;
+      case Expr::Macro::kFilter:
+        WantBool(expr.args[1], "a macro");
+        return Type::List(element);
+      case Expr::Macro::kMap:
+      case Expr::Macro::kTransformList:
+        return Type::List(TypeOf(expr.args.back()));
+      case Expr::Macro::kTransformMap:
+        return Type::Map(element, TypeOf(expr.args.back()));
+      case Expr::Macro::kTransformMapEntry: {
+        const Type map = Type::Map(unifier_.Fresh(), unifier_.Fresh());
+        return Want(expr.args.back(), map, "a map");
+      }
+      case Expr::Macro::kOptMap:
+        return Type::Optional(TypeOf(expr.args.back()));
+      case Expr::Macro::kOptFlatMap:
+        return Want(expr.args.back(), Type::Optional(unifier_.Fresh()),
+                    "optional_type");
+    }
+    return Type();
+  }
+
+  Type Want(ExprId id, const Type& want, absl::string_view name) {
+    const Type type = TypeOf(id);
+    if (unifier_.Assign(want, type)) return want;
+    return Fail(ast_[id], absl::StrCat("result of a macro is ", Name(type),
+                                       ", want ", name));
   }
 
   const Ast& ast_;
   const Environment& environment_;
+  const bool checked_;
   Issue& issue_;
+  Unifier unifier_;
   CheckedTree tree_;
   std::vector<Local> locals_;
 };

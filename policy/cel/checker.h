@@ -24,12 +24,22 @@ struct Meaning {
   enum class Kind : uint8_t {
     kTree,      // As the node's own kind says.
     kVariable,  // `slot`; the node may be a select, as in reference.images.
-    kConstant,  // The enum value `constant`; the same.
+    kLazy,      // `slot`, which `lazy` fills when it is first read.
+    kConstant,  // `constant`: an enum value or a type; the same.
+    kToEnum,    // A call that converts its argument to `enum_type`.
+    kError,     // `error`, where it is evaluated: an unchecked expression.
   };
   Kind kind = Kind::kTree;
-  Function function = Function::kNone;  // Of a call.
-  uint32_t slot = 0;  // Of a variable, or of a comprehension's variable.
-  int64_t constant = 0;
+  bool skips_receiver = false;  // Of a call: args[0] only names a namespace.
+  uint32_t slot = 0;   // Of a variable, or of a comprehension's variable.
+  uint32_t slot2 = 0;  // Of its second variable.
+  ExprId lazy = 0;
+  uint32_t fields_begin = 0;  // Of a message, in CheckedTree::fields.
+  Value constant;
+  Error error = nullptr;
+  Implementation run = nullptr;  // Of a call; null if it cannot be called.
+  const google::protobuf::EnumDescriptor* enum_type = nullptr;
+  const google::protobuf::Descriptor* message = nullptr;  // Of a kMessage.
   // Of a select or has() on a message whose type is known; null means that the
   // operand is a map or is only known when evaluated.
   const google::protobuf::FieldDescriptor* field = nullptr;
@@ -37,8 +47,11 @@ struct Meaning {
 
 struct CheckedTree {
   std::vector<Meaning> meanings;  // One for each node of the tree.
-  uint32_t slot_count = 0;        // Environment's variables, then the macros'.
-  Type type;                      // Of the whole expression.
+  // Of each entry of each message; null where an unchecked expression names a
+  // field that the message does not have.
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  uint32_t slot_count = 0;  // Environment's variables, then the macros'.
+  Type type;                // Of the whole expression.
 };
 
 // Nothing if `ast` does not check; why is in `issue`.

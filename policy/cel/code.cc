@@ -5,8 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "policy/cel/conversions.h"
 #include "policy/cel/limits.h"
+#include "policy/cel/network.h"
+#include "policy/cel/operators.h"
 #include "policy/cel/parser.h"
-#include "policy/cel/runtime.h"
 
 namespace kms::cel {
 namespace {
@@ -40,56 +41,62 @@ bool Literal(const Expr& expr, Value* out) {
   }
 }
 
-bool IsFolded(Function function) {
-  return function == Function::kUnhex || function == Function::kToTimestamp ||
-         function == Function::kToDuration;
+bool IsFolded(Implementation run) {
+  return run == FromHex || run == ToTimestamp || run == ToDuration ||
+         run == ToIp || run == ToCidr;
 }
 
-void FoldConversion(Code& code, ExprId id, Issue& issue) {
-  const Expr& argument = code.ast[code.ast[id].args[0]];
+// The argument that a call has beyond the namespace it may be called in.
+const Expr& Argument(const Code& code, ExprId id, size_t i) {
+  return code.ast[code.ast[id].args[i + code.tree.meanings[id].skips_receiver]];
+}
+
+void FoldConversion(Code& code, ExprId id, bool checked, Issue& issue) {
+  const Expr& argument = Argument(code, id, 0);
   Value in;
   if (!Literal(argument, &in)) return;
-  Runtime runtime(code.arena, kCostMax);
+  Context context(code.arena, *code.schema, kCostMax);
   Code::Node& node = code.nodes[id];
-  node.is_constant = true;
   const Error error =
-      Convert(runtime, code.tree.meanings[id].function, in, &node.constant);
-  if (error != nullptr) issue.Raise(argument.span.begin, error);
+      code.tree.meanings[id].run(context, {&in, 1}, &node.constant);
+  node.is_constant = error == nullptr;
+  if (error != nullptr && checked) issue.Raise(argument.span.begin, error);
 }
 
-void CompilePattern(Code& code, ExprId id, Issue& issue) {
-  const Expr& argument = code.ast[code.ast[id].args[1]];
+void CompilePattern(Code& code, ExprId id, bool checked, Issue& issue) {
+  const Expr& argument = Argument(code, id, 1);
   if (argument.kind != Expr::Kind::kString) return;
   if (argument.name.size() > kPatternBytesMax) {
+    if (!checked) return;
     issue.Raise(argument.span.begin,
                 absl::StrCat("pattern: ", argument.name.size(),
                              " bytes, want at most ", kPatternBytesMax));
     return;
   }
   auto pattern = std::make_unique<RE2>(argument.name, PatternOptions());
-  if (!pattern->ok()) {
+  if (pattern->ok()) {
+    code.nodes[id].pattern = std::move(pattern);
+  } else if (checked) {
     issue.Raise(argument.span.begin,
                 "pattern is not a regular expression that RE2 accepts");
-    return;
   }
-  code.nodes[id].pattern = std::move(pattern);
 }
 
 // Every node by itself: children stand before their parents.
-void Prepare(Code& code, Issue& issue) {
+void Prepare(Code& code, bool checked, Issue& issue) {
   code.nodes.resize(code.ast.nodes.size());
   for (ExprId id = 0; id < code.nodes.size(); ++id) {
     const Meaning& meaning = code.tree.meanings[id];
     Code::Node& node = code.nodes[id];
     if (meaning.kind == Meaning::Kind::kConstant) {
       node.is_constant = true;
-      node.constant = Value::Int(meaning.constant);
+      node.constant = meaning.constant;
     } else if (Literal(code.ast[id], &node.constant)) {
       node.is_constant = true;
-    } else if (IsFolded(meaning.function)) {
-      FoldConversion(code, id, issue);
-    } else if (meaning.function == Function::kMatches) {
-      CompilePattern(code, id, issue);
+    } else if (meaning.run != nullptr && IsFolded(meaning.run)) {
+      FoldConversion(code, id, checked, issue);
+    } else if (meaning.run == Matches) {
+      CompilePattern(code, id, checked, issue);
     }
   }
 }
@@ -101,19 +108,20 @@ std::shared_ptr<const Code> MakeCode(absl::string_view source,
                                      const Type& want, Issue& issue) {
   auto code = std::make_shared<Code>();
   code->source = std::string(source);
-  auto ast = Parse(source, issue);
+  auto ast = Parse(source, environment.parse_options(), issue);
   if (!ast.has_value()) return nullptr;
   code->ast = *std::move(ast);
   auto tree = Check(code->ast, environment, issue);
   if (!tree.has_value()) return nullptr;
   code->tree = *std::move(tree);
-  if (!want.Is(Type::Kind::kDyn) && code->tree.type.Name() != want.Name()) {
+  if (!want.Is(Type::Kind::kDyn) && code->tree.type != want) {
     issue.Raise(code->ast[code->ast.root].span.begin,
                 absl::StrCat("expression is ", code->tree.type.Name(),
                              ", want ", want.Name()));
     return nullptr;
   }
-  Prepare(*code, issue);
+  code->schema = environment.shared_schema();
+  Prepare(*code, environment.literals_checked(), issue);
   if (issue.raised()) return nullptr;
   return code;
 }

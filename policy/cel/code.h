@@ -14,6 +14,7 @@
 #include "policy/cel/checker.h"
 #include "policy/cel/environment.h"
 #include "policy/cel/issue.h"
+#include "policy/cel/schema.h"
 #include "policy/cel/type.h"
 #include "policy/cel/value.h"
 #include "re2/re2.h"
@@ -30,14 +31,15 @@ struct Code {
   std::string source;
   Ast ast;
   CheckedTree tree;
-  std::vector<Node> nodes;        // One for each node of the tree.
-  google::protobuf::Arena arena;  // Owns what constants refer to.
+  std::shared_ptr<const Schema> schema;  // Before the arena: it outlives it.
+  std::vector<Node> nodes;               // One for each node of the tree.
+  google::protobuf::Arena arena;         // Owns what constants refer to.
 };
 
 // Null if `source` is not an expression over `environment` whose type is
 // `want` (dyn: any type); why is in `issue`. Literal arguments of unhex(),
-// timestamp(), duration() and matches() are checked here, so that a typing
-// error in a policy is found when it is stored.
+// timestamp(), duration(), ip(), cidr() and matches() are read here, so that a
+// typing error in a policy is found when it is stored.
 std::shared_ptr<const Code> MakeCode(absl::string_view source,
                                      const Environment& environment,
                                      const Type& want, Issue& issue);

@@ -1,38 +1,46 @@
 #include "policy/cel/conversions.h"
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <string>
 #include <utility>
 
-#include "absl/strings/numbers.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/civil_time.h"
+#include "absl/strings/strip.h"
 #include "kms/base/bytes.h"
-#include "policy/cel/arithmetic.h"
+#include "policy/cel/functions.h"
+#include "policy/cel/network.h"
+#include "policy/cel/numbers.h"
 #include "policy/cel/utf8.h"
 
 namespace kms::cel {
 namespace {
 
 using Kind = Value::Kind;
+using Args = absl::Span<const Value>;
 
 constexpr char kOverflow[] = "number is out of range";
 constexpr char kBadText[] = "text does not convert to this type";
 
+// "+5", but not "+-5".
+absl::string_view WithoutPlus(absl::string_view text) {
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') {
+    text.remove_prefix(1);
+  }
+  return text;
+}
+
 template <typename T>
 bool ParseWhole(absl::string_view text, T* out) {
-  if (!text.empty() && text[0] == '+') {
-    text.remove_prefix(1);
-    if (!text.empty() && text[0] == '-') return false;
-  }
+  text = WithoutPlus(text);
   const char* end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data(), end, *out);
   return parsed.ec == std::errc() && parsed.ptr == end;
 }
 
-Error ToInt(const Value& in, Value* out) {
+Error ToInt(Context& context, Args args, Value* out) {
+  const Value& in = args[0];
   int64_t result = 0;
   switch (in.kind()) {
     case Kind::kInt:
@@ -50,10 +58,14 @@ Error ToInt(const Value& in, Value* out) {
       result = static_cast<int64_t>(in.double_value());
       break;
     case Kind::kString:
+      if (!context.ChargeBytes(in.text().size())) return kCostExceeded;
       if (!ParseWhole(in.text(), &result)) return kBadText;
       break;
     case Kind::kTimestamp:
       result = absl::ToUnixSeconds(in.timestamp());
+      break;
+    case Kind::kEnum:
+      result = in.enum_number();
       break;
     default:
       return kNoOverload;
@@ -62,7 +74,8 @@ Error ToInt(const Value& in, Value* out) {
   return nullptr;
 }
 
-Error ToUint(const Value& in, Value* out) {
+Error ToUint(Context& context, Args args, Value* out) {
+  const Value& in = args[0];
   uint64_t result = 0;
   switch (in.kind()) {
     case Kind::kUint:
@@ -73,12 +86,13 @@ Error ToUint(const Value& in, Value* out) {
       result = static_cast<uint64_t>(in.int_value());
       break;
     case Kind::kDouble:
-      if (!(in.double_value() > -1 && in.double_value() < 0x1p64)) {
+      if (!(in.double_value() >= 0 && in.double_value() < 0x1p64)) {
         return kOverflow;
       }
       result = static_cast<uint64_t>(in.double_value());
       break;
     case Kind::kString:
+      if (!context.ChargeBytes(in.text().size())) return kCostExceeded;
       if (!ParseWhole(in.text(), &result)) return kBadText;
       break;
     default:
@@ -88,7 +102,8 @@ Error ToUint(const Value& in, Value* out) {
   return nullptr;
 }
 
-Error ToDouble(const Value& in, Value* out) {
+Error ToDouble(Context& context, Args args, Value* out) {
+  const Value& in = args[0];
   double result = 0;
   switch (in.kind()) {
     case Kind::kDouble:
@@ -101,7 +116,8 @@ Error ToDouble(const Value& in, Value* out) {
       result = static_cast<double>(in.uint_value());
       break;
     case Kind::kString:
-      if (!ParseWhole(in.text(), &result)) return kBadText;
+      if (!context.ChargeBytes(in.text().size())) return kCostExceeded;
+      if (!ParseDouble(WithoutPlus(in.text()), &result)) return kBadText;
       break;
     default:
       return kNoOverload;
@@ -110,35 +126,15 @@ Error ToDouble(const Value& in, Value* out) {
   return nullptr;
 }
 
-std::string DoubleText(double value) {
-  char buffer[32];  // The shortest form that reads back takes at most 24.
-  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value).ptr;
-  return std::string(buffer, end);
-}
-
-// As protobuf's JSON: seconds with a fraction, "90s", "0.5s".
-std::string DurationText(absl::Duration duration) {
-  const absl::Duration size = absl::AbsDuration(duration);
-  absl::Duration rest;
-  const int64_t seconds = absl::IDivDuration(size, absl::Seconds(1), &rest);
-  std::string text =
-      absl::StrCat(duration < absl::ZeroDuration() ? "-" : "", seconds);
-  if (rest != absl::ZeroDuration()) {
-    const std::string nanos = absl::StrCat(absl::ToInt64Nanoseconds(rest));
-    absl::StrAppend(&text, ".", std::string(9 - nanos.size(), '0'), nanos);
-    text.erase(text.find_last_not_of('0') + 1);
-  }
-  return text + "s";
-}
-
-Error ToText(Runtime& runtime, const Value& in, Value* out) {
+Error ToText(Context& context, Args args, Value* out) {
+  const Value& in = args[0];
   std::string text;
   switch (in.kind()) {
     case Kind::kString:
       *out = in;
       return nullptr;
     case Kind::kBytes:
-      if (!runtime.ChargeBytes(in.text().size())) return kCostExceeded;
+      if (!context.ChargeBytes(in.text().size())) return kCostExceeded;
       if (!IsValidUtf8(in.text())) return "bytes are not valid UTF-8";
       *out = Value::String(in.text());
       return nullptr;
@@ -155,33 +151,42 @@ Error ToText(Runtime& runtime, const Value& in, Value* out) {
       text = DoubleText(in.double_value());
       break;
     case Kind::kTimestamp:
-      text = absl::FormatTime("%E4Y-%m-%d%ET%H:%M:%E*SZ", in.timestamp(),
-                              absl::UTCTimeZone());
+      text = TimestampText(in.timestamp());
       break;
     case Kind::kDuration:
       text = DurationText(in.duration());
       break;
+    case Kind::kIp:
+    case Kind::kCidr:
+      text = NetworkText(in);
+      break;
     default:
       return kNoOverload;
   }
-  *out = runtime.MakeText(Kind::kString, std::move(text));
+  *out = context.MakeText(Kind::kString, std::move(text));
   return nullptr;
 }
 
-Error ToBool(const Value& in, Value* out) {
-  if (in.Is(Kind::kBool)) {
-    *out = in;
+Error ToBytes(Context&, Args args, Value* out) {
+  if (!args[0].is_text()) return kNoOverload;
+  *out = Value::Bytes(args[0].text());
+  return nullptr;
+}
+
+Error ToBool(Context&, Args args, Value* out) {
+  if (args[0].Is(Kind::kBool)) {
+    *out = args[0];
     return nullptr;
   }
-  if (!in.Is(Kind::kString)) return kNoOverload;
+  if (!args[0].Is(Kind::kString)) return kNoOverload;
   for (const char* yes : {"1", "t", "T", "true", "TRUE", "True"}) {
-    if (in.text() == yes) {
+    if (args[0].text() == yes) {
       *out = Value::Bool(true);
       return nullptr;
     }
   }
   for (const char* no : {"0", "f", "F", "false", "FALSE", "False"}) {
-    if (in.text() == no) {
+    if (args[0].text() == no) {
       *out = Value::Bool(false);
       return nullptr;
     }
@@ -189,19 +194,96 @@ Error ToBool(const Value& in, Value* out) {
   return kBadText;
 }
 
-Error ToTimestamp(const Value& in, Value* out) {
+Error ToHex(Context& context, Args args, Value* out) {
+  if (!args[0].Is(Kind::kBytes)) return kNoOverload;
+  if (!context.ChargeBytes(2 * args[0].text().size())) return kCostExceeded;
+  *out = context.MakeText(Kind::kString, Hex(args[0].text()));
+  return nullptr;
+}
+
+Error ToBase64(Context& context, Args args, Value* out) {
+  if (!args[0].Is(Kind::kBytes)) return kNoOverload;
+  if (!context.ChargeBytes(2 * args[0].text().size())) return kCostExceeded;
+  *out = context.MakeText(Kind::kString, absl::Base64Escape(args[0].text()));
+  return nullptr;
+}
+
+// Padding may be left out. abseil also skips spaces and takes ".", so what it
+// decodes must encode to the text again.
+Error FromBase64(Context& context, Args args, Value* out) {
+  if (!args[0].Is(Kind::kString)) return kNoOverload;
+  const absl::string_view text = args[0].text();
+  if (!context.ChargeBytes(2 * text.size())) return kCostExceeded;
+  std::string padded(text);
+  while (padded.size() % 4 != 0) padded.push_back('=');
+  std::string bytes;
+  if (!absl::Base64Unescape(padded, &bytes) ||
+      absl::Base64Escape(bytes) != padded) {
+    return "text is not base64";
+  }
+  *out = context.MakeText(Kind::kBytes, std::move(bytes));
+  return nullptr;
+}
+
+constexpr Style kGlobal = Style::kGlobal;
+
+constexpr Declaration kDeclarations[] = {
+    {"int", kGlobal, "i", 'i', ToInt},
+    {"int", kGlobal, "u", 'i', ToInt},
+    {"int", kGlobal, "d", 'i', ToInt},
+    {"int", kGlobal, "s", 'i', ToInt},
+    {"int", kGlobal, "t", 'i', ToInt},
+    {"uint", kGlobal, "u", 'u', ToUint},
+    {"uint", kGlobal, "i", 'u', ToUint},
+    {"uint", kGlobal, "d", 'u', ToUint},
+    {"uint", kGlobal, "s", 'u', ToUint},
+    {"double", kGlobal, "d", 'd', ToDouble},
+    {"double", kGlobal, "i", 'd', ToDouble},
+    {"double", kGlobal, "u", 'd', ToDouble},
+    {"double", kGlobal, "s", 'd', ToDouble},
+    {"string", kGlobal, "s", 's', ToText},
+    {"string", kGlobal, "b", 's', ToText},
+    {"string", kGlobal, "i", 's', ToText},
+    {"string", kGlobal, "u", 's', ToText},
+    {"string", kGlobal, "d", 's', ToText},
+    {"string", kGlobal, "y", 's', ToText},
+    {"string", kGlobal, "t", 's', ToText},
+    {"string", kGlobal, "n", 's', ToText},
+    {"string", kGlobal, "I", 's', ToText},
+    {"string", kGlobal, "C", 's', ToText},
+    {"bytes", kGlobal, "y", 'y', ToBytes},
+    {"bytes", kGlobal, "s", 'y', ToBytes},
+    {"bool", kGlobal, "b", 'b', ToBool},
+    {"bool", kGlobal, "s", 'b', ToBool},
+    {"timestamp", kGlobal, "t", 't', ToTimestamp},
+    {"timestamp", kGlobal, "s", 't', ToTimestamp},
+    {"timestamp", kGlobal, "i", 't', ToTimestamp},
+    {"duration", kGlobal, "n", 'n', ToDuration},
+    {"duration", kGlobal, "s", 'n', ToDuration},
+    {"hex", kGlobal, "y", 's', ToHex},
+    {"unhex", kGlobal, "s", 'y', FromHex},
+    {"base64.encode", kGlobal, "y", 's', ToBase64},
+    {"base64.decode", kGlobal, "s", 'y', FromBase64},
+};
+
+}  // namespace
+
+absl::Span<const Declaration> ConversionDeclarations() { return kDeclarations; }
+
+Error ToTimestamp(Context& context, Args args, Value* out) {
   absl::Time time;
-  switch (in.kind()) {
+  switch (args[0].kind()) {
     case Kind::kTimestamp:
-      *out = in;
+      *out = args[0];
       return nullptr;
     case Kind::kInt:
-      time = absl::FromUnixSeconds(in.int_value());
+      time = absl::FromUnixSeconds(args[0].int_value());
       break;
     case Kind::kString: {
       // abseil also takes "infinite-future", spaces, and years of any length:
       // "2024-01-01T" must stand where RFC 3339 puts it.
-      const absl::string_view text = in.text();
+      const absl::string_view text = args[0].text();
+      if (!context.ChargeBytes(text.size())) return kCostExceeded;
       std::string ignored;
       if (text.size() < 20 || text[4] != '-' || text[10] != 'T' ||
           text.find_first_not_of("0123456789-+:.TZ") !=
@@ -218,130 +300,58 @@ Error ToTimestamp(const Value& in, Value* out) {
   return InRange(time) ? nullptr : "timestamp is out of range";
 }
 
-Error ToDuration(const Value& in, Value* out) {
-  if (in.Is(Kind::kDuration)) {
-    *out = in;
+Error ToDuration(Context& context, Args args, Value* out) {
+  if (args[0].Is(Kind::kDuration)) {
+    *out = args[0];
     return nullptr;
   }
-  if (!in.Is(Kind::kString)) return kNoOverload;
+  if (!args[0].Is(Kind::kString)) return kNoOverload;
+  if (!context.ChargeBytes(args[0].text().size())) return kCostExceeded;
   absl::Duration duration;
   // abseil also takes "inf".
-  if (in.text().find_first_not_of("0123456789.+-hmsnu") !=
+  if (args[0].text().find_first_not_of("0123456789.+-hmsnu") !=
           absl::string_view::npos ||
-      !absl::ParseDuration(in.text(), &duration)) {
+      !absl::ParseDuration(args[0].text(), &duration)) {
     return "text is not a duration such as 1h30m";
   }
   *out = Value::Duration(duration);
   return InRange(duration) ? nullptr : "duration is out of range";
 }
 
-Error HexText(Runtime& runtime, const Value& in, Value* out) {
-  if (!in.Is(Kind::kBytes)) return kNoOverload;
-  if (!runtime.ChargeBytes(2 * in.text().size())) return kCostExceeded;
-  *out = runtime.MakeText(Kind::kString, Hex(in.text()));
-  return nullptr;
-}
-
-Error UnhexBytes(Runtime& runtime, const Value& in, Value* out) {
-  if (!in.Is(Kind::kString)) return kNoOverload;
-  if (!runtime.ChargeBytes(in.text().size())) return kCostExceeded;
-  auto bytes = Unhex(in.text());
+Error FromHex(Context& context, Args args, Value* out) {
+  if (!args[0].Is(Kind::kString)) return kNoOverload;
+  if (!context.ChargeBytes(args[0].text().size())) return kCostExceeded;
+  auto bytes = Unhex(args[0].text());
   if (!bytes.ok()) return "text is not an even number of hex digits";
-  *out = runtime.MakeText(Kind::kBytes, *std::move(bytes));
+  *out = context.MakeText(Kind::kBytes, *std::move(bytes));
   return nullptr;
 }
 
-int64_t DurationPart(Function function, absl::Duration duration) {
-  switch (function) {
-    case Function::kHours:
-      return absl::ToInt64Hours(duration);
-    case Function::kMinutes:
-      return absl::ToInt64Minutes(duration);
-    case Function::kSeconds:
-      return absl::ToInt64Seconds(duration);
-    default:
-      return absl::ToInt64Milliseconds(duration) % 1000;
+std::string DurationText(absl::Duration duration) {
+  const absl::Duration size = absl::AbsDuration(duration);
+  absl::Duration rest;
+  const int64_t seconds = absl::IDivDuration(size, absl::Seconds(1), &rest);
+  std::string text =
+      absl::StrCat(duration < absl::ZeroDuration() ? "-" : "", seconds);
+  if (rest != absl::ZeroDuration()) {
+    const std::string nanos = absl::StrCat(absl::ToInt64Nanoseconds(rest));
+    absl::StrAppend(&text, ".", std::string(9 - nanos.size(), '0'), nanos);
+    text.erase(text.find_last_not_of('0') + 1);
   }
+  return text + "s";
 }
 
-}  // namespace
-
-Error Convert(Runtime& runtime, Function function, const Value& in,
-              Value* out) {
-  switch (function) {
-    case Function::kToInt:
-      return ToInt(in, out);
-    case Function::kToUint:
-      return ToUint(in, out);
-    case Function::kToDouble:
-      return ToDouble(in, out);
-    case Function::kToString:
-      return ToText(runtime, in, out);
-    case Function::kToBytes:
-      if (!in.Is(Kind::kBytes) && !in.Is(Kind::kString)) return kNoOverload;
-      *out = Value::Bytes(in.text());
-      return nullptr;
-    case Function::kToBool:
-      return ToBool(in, out);
-    case Function::kToTimestamp:
-      return ToTimestamp(in, out);
-    case Function::kToDuration:
-      return ToDuration(in, out);
-    case Function::kToDyn:
-      *out = in;
-      return nullptr;
-    case Function::kHex:
-      return HexText(runtime, in, out);
-    case Function::kUnhex:
-      return UnhexBytes(runtime, in, out);
-    default:
-      return kNoOverload;
-  }
+std::string TimestampText(absl::Time time) {
+  return absl::FormatTime("%E4Y-%m-%d%ET%H:%M:%E*SZ", time,
+                          absl::UTCTimeZone());
 }
 
-Error TimePart(Function function, const Value& in, Value* out) {
-  if (in.Is(Kind::kDuration)) {
-    *out = Value::Int(DurationPart(function, in.duration()));
-    return nullptr;
-  }
-  if (!in.Is(Kind::kTimestamp)) return kNoOverload;
-  const absl::TimeZone::CivilInfo info = absl::UTCTimeZone().At(in.timestamp());
-  const absl::CivilSecond civil = info.cs;
-  const absl::CivilDay day(civil);
-  int64_t part = 0;
-  switch (function) {
-    case Function::kFullYear:
-      part = civil.year();
-      break;
-    case Function::kMonth:  // From 0, as is kDayOfMonth; kDate is from 1.
-      part = civil.month() - 1;
-      break;
-    case Function::kDate:
-      part = civil.day();
-      break;
-    case Function::kDayOfMonth:
-      part = civil.day() - 1;
-      break;
-    case Function::kDayOfWeek:  // From Sunday, 0; abseil's Monday is 0.
-      part = (static_cast<int>(absl::GetWeekday(day)) + 1) % 7;
-      break;
-    case Function::kDayOfYear:
-      part = absl::GetYearDay(day) - 1;
-      break;
-    case Function::kHours:
-      part = civil.hour();
-      break;
-    case Function::kMinutes:
-      part = civil.minute();
-      break;
-    case Function::kSeconds:
-      part = civil.second();
-      break;
-    default:
-      part = absl::ToInt64Milliseconds(info.subsecond);
-  }
-  *out = Value::Int(part);
-  return nullptr;
+std::string DoubleText(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
+  char buffer[32];  // The shortest form that reads back takes at most 24.
+  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value).ptr;
+  return std::string(buffer, end);
 }
 
 }  // namespace kms::cel

@@ -11,8 +11,8 @@
 #include "absl/types/span.h"
 #include "google/protobuf/arena.h"
 #include "policy/cel/code.h"
+#include "policy/cel/context.h"
 #include "policy/cel/limits.h"
-#include "policy/cel/runtime.h"
 #include "policy/cel/value.h"
 
 namespace kms::cel {
@@ -26,6 +26,11 @@ struct EvaluateOptions {
   uint64_t cost_limit = kCostMax;
 };
 
+// The error of a variable whose value nobody knows yet: Value::OfError of it
+// makes one. It outweighs other errors in && and ||, and yields to them in
+// calls. Source: cel-spec, proto/cel/expr/eval.proto, ExprValue.unknown.
+inline constexpr char kUnknownValue[] = "value is unknown";
+
 class Evaluator {
  public:
   // `variables` are in the order of the environment's slots. All arguments
@@ -38,43 +43,67 @@ class Evaluator {
 
   Error error() const { return error_; }
   ExprId error_at() const { return error_at_; }
-  uint64_t cost() const { return runtime_.cost(); }
+  uint64_t cost() const { return context_.cost(); }
 
   const Code& code() const { return code_; }
-  Runtime& runtime() { return runtime_; }
-  void SetSlot(uint32_t slot, const Value& value) { slots_[slot] = value; }
 
-  // Element `i` of a list or key `i` of a map: what a macro's variable holds.
-  bool Item(ExprId at, const Value& range, size_t i, Value* out);
+  // Sets the variables of macro `id` for element `i` of a list or entry `i` of
+  // a map.
+  bool SetVariables(ExprId id, const Value& range, size_t i);
 
  private:
+  // What an error may yet be overruled by; see Absorb.
+  struct Saved {
+    Error error = nullptr;
+    ExprId at = 0;
+  };
+
   bool Fail(ExprId at, Error error) {
     error_ = error;
     error_at_ = at;
     return false;
   }
+  bool Check(ExprId at, Error error) {
+    return error == nullptr || Fail(at, error);
+  }
+
+  // evaluator.cc
   bool EvalBool(ExprId id, bool* out);
-  bool Select(ExprId id, Value* out);
-  bool Has(ExprId id, Value* out);
+  bool EvalVariable(ExprId id, uint32_t slot, Value* out);
+  bool EvalLazy(ExprId id, Value* out);
   bool Call(ExprId id, Value* out);
+  bool OrElse(ExprId id, const Value& optional, Value* out);
+  bool ToEnum(ExprId id, const Value& from, Value* out);
   bool AndOr(ExprId id, bool deciding, Value* out);
-  bool Items(ExprId id, Value* out);
+  bool Absorb(Saved& first) const;
+
+  // selection.cc
+  bool Select(ExprId id, Value* out);
+  bool SelectFrom(ExprId id, const Value& operand, Value* out);
+  bool OptionalSelect(ExprId id, Value* out);
+  bool SelectOptional(ExprId id, Value operand, Value* out);
+  bool Has(ExprId id, Value* out);
+  bool HasIn(ExprId id, const Value& operand, bool* out);
+  const google::protobuf::FieldDescriptor* FieldOf(ExprId id,
+                                                   const Value& message) const;
+  bool ListLiteral(ExprId id, Value* out);
+  bool MapLiteral(ExprId id, Value* out);
+  bool Message(ExprId id, Value* out);
+  bool EvalEntry(ExprId id, size_t entry, ExprId value, Value* out, bool* some);
+
+  // comprehension.cc
   bool Comprehension(ExprId id, Value* out);
   bool AllOrExists(ExprId id, const Value& range, Value* out);
   bool ExistsOne(ExprId id, const Value& range, Value* out);
   bool MapOrFilter(ExprId id, const Value& range, Value* out);
-
-  // True if the error just met may yet be absorbed by another operand; the
-  // first such error is kept in `first`.
-  struct Saved {
-    Error error = nullptr;
-    ExprId at = 0;
-  };
-  bool Absorb(Saved& first) const;
+  bool TransformMap(ExprId id, const Value& range, Value* out);
+  bool AddEntries(ExprId id, const Value& map, absl::Span<Value> into,
+                  size_t* size);
+  bool OptMap(ExprId id, const Value& range, Value* out);
 
   const Code& code_;
   const bool strict_;
-  Runtime runtime_;
+  Context context_;
   absl::InlinedVector<Value, 16> slots_;
   Error error_ = nullptr;
   ExprId error_at_ = 0;

@@ -1,9 +1,9 @@
-// The functions and operators of the language with their overloads: one table,
-// read by the checker (which overloads fit) and named by the evaluator (what
-// to run).
-// Source: cel-spec, doc/langdef.md, "List of Standard Definitions". hex and
-// unhex are our own: Reference Values are written in hex and compared as
-// bytes.
+// The functions and operators of the language with their overloads: the
+// checker asks which overloads fit, the evaluator runs what it is told. The
+// standard library and the extensions strings, math, encoders, optionals and
+// network; hex and unhex are our own: Reference Values are written in hex and
+// compared as bytes.
+// Source: cel-spec, doc/langdef.md, "List of Standard Definitions".
 // Thread-safe: constant tables.
 #ifndef POLICY_CEL_FUNCTIONS_H_
 #define POLICY_CEL_FUNCTIONS_H_
@@ -14,80 +14,65 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "policy/cel/context.h"
 #include "policy/cel/type.h"
+#include "policy/cel/value.h"
 
 namespace kms::cel {
 
-enum class Function : uint8_t {
-  kNone,
-  kNot,
-  kNegate,
-  kAdd,
-  kSubtract,
-  kMultiply,
-  kDivide,
-  kModulo,
-  kEqual,
-  kNotEqual,
-  kLess,
-  kLessEqual,
-  kGreater,
-  kGreaterEqual,
-  kIn,
-  kIndex,
-  kSize,
-  kStartsWith,
-  kEndsWith,
-  kContains,
-  kMatches,
-  kToInt,
-  kToUint,
-  kToDouble,
-  kToString,
-  kToBytes,
-  kToBool,
-  kToTimestamp,
-  kToDuration,
-  kToDyn,
-  kHex,
-  kUnhex,
-  kFullYear,
-  kMonth,
-  kDate,
-  kDayOfMonth,
-  kDayOfWeek,
-  kDayOfYear,
-  kHours,
-  kMinutes,
-  kSeconds,
-  kMilliseconds,
+// Computes a call. Dispatch is by the values' own kinds, so that it serves dyn
+// operands too; as many arguments come as an overload of that name takes. Each
+// charges for what it looks at beyond a step, which the caller charged.
+using Implementation = Error (*)(Context& context, absl::Span<const Value> args,
+                                 Value* out);
+
+// The most arguments that any function with an implementation takes.
+inline constexpr size_t kArgumentsMax = 4;
+
+enum class Style : uint8_t {
+  kGlobal,  // name(a, b)
+  kMember,  // a.name(b)
+  kBoth,
 };
 
 struct Overload {
-  absl::string_view name;
-  Function function;
-  bool global;  // May be called name(a, b).
-  bool member;  // May be called a.name(b).
-  // One letter a type: b bool, i int, u uint, d double, s string, y bytes,
-  // t timestamp, n duration (a span of nanoseconds), A or B any one type,
-  // L list(A), M map(A, B), * dyn.
-  absl::string_view args;
-  char result;
+  std::string name;
+  bool member = false;
+  std::vector<Type> args;
+  Type result;
+  Implementation run = nullptr;  // Null: declared, and not to be called.
 };
 
-absl::Span<const Overload> Overloads();
+// One row of the tables. Letters are types: b bool, i int, u uint, d double,
+// s string, y bytes, t timestamp, n duration (a span of nanoseconds), 0 null,
+// A or B any one type, L list(A), M map(A, B), T type(A), l list(string),
+// O optional(A), P optional(B), X optional(L), Y optional(M), Q list(O),
+// I net.IP, C net.CIDR, * dyn. In args and result alike.
+struct Declaration {
+  absl::string_view name;
+  Style style;
+  absl::string_view args;
+  char result;
+  Implementation run;
+};
+
+// The tables, one for each file of implementations.
+absl::Span<const Declaration> OperatorDeclarations();
+absl::Span<const Declaration> ConversionDeclarations();
+absl::Span<const Declaration> TimeDeclarations();
+absl::Span<const Declaration> StringDeclarations();
+absl::Span<const Declaration> MathDeclarations();
+absl::Span<const Declaration> OptionalDeclarations();
+absl::Span<const Declaration> NetworkDeclarations();
+
+// All overloads of one name and style; empty if there are none.
+absl::Span<const Overload> FindOverloads(absl::string_view name, bool member);
+
+// Names that people may have meant: no operators.
+std::vector<std::string> FunctionNames();
 
 // How people write the function: "<" for "_<_", "in" for "@in", "size()".
 std::string DisplayName(absl::string_view function);
-
-// What a call gives: every overload that fits the argument types is counted,
-// and if they differ in their result, it is dyn.
-struct Resolved {
-  Function function = Function::kNone;  // kNone: no overload fits.
-  Type result;
-};
-Resolved ResolveOverload(absl::string_view name, bool member,
-                         absl::Span<const Type> args);
 
 }  // namespace kms::cel
 

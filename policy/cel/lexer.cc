@@ -76,6 +76,7 @@ Token Lexer::Next() {
     return Number();
   }
   if (c == '"' || c == '\'') return Quoted(false, false);
+  if (c == '`') return QuotedName();
   if (IsWordStart(c)) return Word();
   for (const absl::string_view symbol : kSymbols) {
     if (source_.substr(at_, symbol.size()) == symbol) {
@@ -151,6 +152,21 @@ Token Lexer::Word() {
                            : among(kReserved) ? Token::Kind::kReserved
                                               : Token::Kind::kIdentifier;
   return Finish(kind, std::move(word));
+}
+
+// ESC_IDENT ::= ` [a-zA-Z0-9_.-/ ]+ `
+Token Lexer::QuotedName() {
+  ++at_;
+  const size_t from = at_;
+  while (IsWordPart(Peek()) || Peek() == '.' || Peek() == '-' ||
+         Peek() == '/' || Peek() == ' ') {
+    ++at_;
+  }
+  std::string name(source_.substr(from, at_ - from));
+  if (Peek() != '`') return Fail(at_, "unexpected character in a quoted name");
+  if (name.empty()) return Fail(from, "quoted name is empty");
+  ++at_;
+  return Finish(Token::Kind::kQuotedName, std::move(name));
 }
 
 Token Lexer::Quoted(bool raw, bool bytes) {

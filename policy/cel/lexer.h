@@ -16,10 +16,11 @@ struct Token {
   enum class Kind {
     kEnd,
     kIdentifier,
-    kKeyword,   // true, false, null, in.
-    kReserved,  // Words kept for other languages; still usable after a dot.
-    kInt,       // Text: digits, or 0x and hex digits.
-    kUint,      // The same, without its u.
+    kKeyword,     // true, false, null, in.
+    kReserved,    // Words kept for other languages; still usable after a dot.
+    kQuotedName,  // `a-name`, without its quotes: after a dot only.
+    kInt,         // Text: digits, or 0x and hex digits.
+    kUint,        // The same, without its u.
     kDouble,
     kString,  // Text: decoded, valid UTF-8.
     kBytes,   // Text: decoded.
@@ -49,6 +50,7 @@ class Lexer {
   Token Fail(size_t offset, std::string text);
   Token Number();
   Token Word();
+  Token QuotedName();
   Token Quoted(bool raw, bool bytes);
   bool Escape(bool bytes, std::string& out);
 

@@ -33,6 +33,14 @@ inline constexpr int64_t kPatternMemoryMax = 1 << 20;
 // looked at. A hundred thousand steps are a few milliseconds.
 inline constexpr uint64_t kCostMax = 100'000;
 
+// Values inside values, and messages inside messages, that a comparison or a
+// conversion follows. Protobuf parses no deeper than 100, but an Any begins
+// anew.
+inline constexpr int kValueDepthMax = 128;
+
+// Digits after the point that format() gives.
+inline constexpr int kPrecisionMax = 100;
+
 // What a trace shows of one value.
 inline constexpr size_t kRenderedBytesMax = 256;
 

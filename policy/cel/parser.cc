@@ -7,15 +7,15 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "policy/cel/ast_builder.h"
 #include "policy/cel/lexer.h"
 #include "policy/cel/limits.h"
+#include "policy/cel/macros.h"
+#include "policy/cel/numbers.h"
 #include "policy/cel/utf8.h"
 
 namespace kms::cel {
 namespace {
-
-static_assert(kHeightMax <= std::numeric_limits<uint8_t>::max(),
-              "Expr::height would wrap and the bound would not hold");
 
 // Binary operators of one precedence level: the symbol, then its function.
 struct Operator {
@@ -28,30 +28,22 @@ constexpr Operator kRelations[] = {
 constexpr Operator kSums[] = {{"+", "_+_"}, {"-", "_-_"}};
 constexpr Operator kProducts[] = {{"*", "_*_"}, {"/", "_/_"}, {"%", "_%_"}};
 
-std::optional<Expr::Macro> MacroNamed(absl::string_view name, size_t args) {
-  if (args == 2) {
-    if (name == "all") return Expr::Macro::kAll;
-    if (name == "exists") return Expr::Macro::kExists;
-    if (name == "exists_one") return Expr::Macro::kExistsOne;
-    if (name == "filter") return Expr::Macro::kFilter;
-  }
-  if (name == "map" && (args == 2 || args == 3)) return Expr::Macro::kMap;
-  return std::nullopt;
-}
-
 // Recursive descent, one function per level of precedence. After the first
 // fault every function still returns a node, and Parse drops the tree.
 class Parser {
  public:
-  Parser(absl::string_view source, Issue& issue)
-      : issue_(issue), lexer_(source, issue) {
+  Parser(absl::string_view source, const ParseOptions& options, Issue& issue)
+      : options_(options),
+        issue_(issue),
+        lexer_(source, issue),
+        builder_(issue) {
     Advance();
   }
 
   Ast Run() {
-    ast_.root = Expression();
+    const ExprId root = Expression();
     if (token_.kind != Token::Kind::kEnd) Fail("unexpected " + Shown());
-    return std::move(ast_);
+    return builder_.Take(root);
   }
 
  private:
@@ -87,48 +79,15 @@ class Parser {
     }
     if (token_.kind == Token::Kind::kSymbol ||
         token_.kind == Token::Kind::kKeyword ||
-        token_.kind == Token::Kind::kIdentifier) {
+        token_.kind == Token::Kind::kIdentifier ||
+        token_.kind == Token::Kind::kQuotedName) {
       return absl::StrCat("'", token_.text, "'");
     }
     return "literal";
   }
 
-  // Appends a node that began at `begin` and ends with the last token taken.
-  // After a fault the ids in `expr` mean nothing, and neither does the result.
-  ExprId Add(uint32_t begin, Expr expr) {
-    if (issue_.raised()) return 0;
-    expr.span = {begin, last_end_};
-    int height = 0;
-    for (const ExprId arg : expr.args) {
-      height = std::max<int>(height, ast_.nodes[arg].height);
-    }
-    if (height >= kHeightMax) {
-      FailAt(begin, "expression is too deep");
-      return 0;
-    }
-    if (ast_.nodes.size() >= kNodesMax) {
-      FailAt(begin, "expression is too large");
-      return 0;
-    }
-    expr.height = static_cast<uint8_t>(height + 1);
-    ast_.nodes.push_back(std::move(expr));
-    return static_cast<ExprId>(ast_.nodes.size() - 1);
-  }
-  ExprId AddCall(uint32_t begin, absl::string_view name,
-                 std::vector<ExprId> args) {
-    Expr expr;
-    expr.kind = Expr::Kind::kCall;
-    expr.name_begin = begin;
-    expr.name = std::string(name);
-    expr.args = std::move(args);
-    return Add(begin, std::move(expr));
-  }
-  ExprId AddKind(uint32_t begin, Expr::Kind kind, std::vector<ExprId> args) {
-    Expr expr;
-    expr.kind = kind;
-    expr.args = std::move(args);
-    return Add(begin, std::move(expr));
-  }
+  // From `begin` to the last token taken.
+  SourceSpan From(uint32_t begin) const { return {begin, last_end_}; }
 
   // Expr = ConditionalOr ["?" ConditionalOr ":" Expr]
   ExprId Expression() {
@@ -139,7 +98,8 @@ class Parser {
       const ExprId yes = Chain(Expr::Kind::kOr);
       Want(":");
       const ExprId no = Expression();
-      id = AddKind(begin, Expr::Kind::kConditional, {id, yes, no});
+      id = builder_.AddKind(From(begin), Expr::Kind::kConditional,
+                            {id, yes, no});
     }
     --nesting_;
     return id;
@@ -155,7 +115,9 @@ class Parser {
     };
     std::vector<ExprId> args = {operand()};
     while (Take(is_or ? "||" : "&&")) args.push_back(operand());
-    return args.size() == 1 ? args[0] : AddKind(begin, kind, std::move(args));
+    return args.size() == 1
+               ? args[0]
+               : builder_.AddKind(From(begin), kind, std::move(args));
   }
 
   // Left-associative: Relation over Addition over Multiplication over Unary.
@@ -174,7 +136,8 @@ class Parser {
       if (found == operators.end()) return left;
       Advance();
       const ExprId right = operand();
-      left = AddCall(begin, found->function, {left, right});
+      left = builder_.AddCall(From(begin), begin, found->function,
+                              /*member=*/false, {left, right});
     }
   }
 
@@ -195,110 +158,111 @@ class Parser {
     if (signs) begins.pop_back();
     ExprId id = signs ? MemberFrom(last_end_ - 1) : Member();
     for (; !begins.empty(); begins.pop_back()) {
-      id = AddCall(begins.back(), symbol == "!" ? "!_" : "-_", {id});
+      id =
+          builder_.AddCall(From(begins.back()), begins.back(),
+                           symbol == "!" ? "!_" : "-_", /*member=*/false, {id});
     }
     return id;
   }
 
   ExprId Member() { return MemberFrom(token_.span.begin); }
 
-  // Member = Primary | Member "." SELECTOR ["(" [ExprList] ")"]
-  //        | Member "[" Expr "]"
+  // Member = Primary | Member "." ["?"] SELECTOR
+  //        | Member "." IDENT "(" [ExprList] ")" | Member "[" ["?"] Expr "]"
+  //        | ["."] SELECTOR {"." SELECTOR} "{" [FieldInits] [","] "}"
   ExprId MemberFrom(uint32_t begin) {
+    // A chain of names may name a message type.
+    bool is_name = !Is("(");
     ExprId id = Primary(begin);
+    is_name &=
+        !issue_.raised() && builder_.at(id).kind == Expr::Kind::kIdentifier;
     while (true) {
       if (Take(".")) {
-        if (token_.kind != Token::Kind::kIdentifier &&
-            token_.kind != Token::Kind::kReserved) {
-          Fail(absl::StrCat("unexpected ", Shown(), ", want a field name"));
-          return id;
-        }
-        const Token name = token_;
-        Advance();
-        if (Take("(")) {
-          id = MemberCall(begin, id, name);
-        } else {
-          Expr select;
-          select.kind = Expr::Kind::kSelect;
-          select.name = name.text;
-          select.name_begin = name.span.begin;
-          select.args = {id};
-          id = Add(begin, std::move(select));
-        }
+        const bool optional = Take("?");
+        id = Selector(begin, id, optional, &is_name);
       } else if (Take("[")) {
+        is_name = false;
+        const absl::string_view function = Take("?") ? "_[?_]" : "_[_]";
         const ExprId index = Expression();
         Want("]");
-        id = AddCall(begin, "_[_]", {id, index});
-      } else if (Is("{") && IsName(id)) {
-        Fail("message construction is not supported");
-        return id;
+        id = builder_.AddCall(From(begin), begin, function, /*member=*/false,
+                              {id, index});
+      } else if (is_name && Take("{")) {
+        id = Message(begin, id);
+        is_name = false;
       } else {
         return id;
       }
     }
   }
 
-  bool IsName(ExprId id) const {
-    const Expr::Kind kind = ast_.nodes[id].kind;
-    return kind == Expr::Kind::kIdentifier || kind == Expr::Kind::kSelect;
+  bool IsFieldName() const {
+    return token_.kind == Token::Kind::kIdentifier ||
+           token_.kind == Token::Kind::kReserved ||
+           token_.kind == Token::Kind::kQuotedName;
+  }
+
+  // The "." has been taken.
+  ExprId Selector(uint32_t begin, ExprId operand, bool optional,
+                  bool* is_name) {
+    if (!IsFieldName()) {
+      Fail(absl::StrCat("unexpected ", Shown(), ", want a field name"));
+      return operand;
+    }
+    Token name = token_;
+    Advance();
+    const bool quoted = name.kind == Token::Kind::kQuotedName;
+    if (!quoted && !optional && Take("(")) {
+      *is_name = false;
+      return MemberCall(begin, operand, name);
+    }
+    *is_name &= !quoted && !optional;
+    return builder_.AddName(
+        From(begin),
+        optional ? Expr::Kind::kOptionalSelect : Expr::Kind::kSelect,
+        name.span.begin, std::move(name.text), {operand});
   }
 
   // The "(" has been taken.
   ExprId MemberCall(uint32_t begin, ExprId receiver, const Token& name) {
-    std::vector<ExprId> args = List(")");
+    CallSite call;
+    call.args = Arguments();
     if (issue_.raised()) return 0;
-    const auto macro = MacroNamed(name.text, args.size());
-    if (!macro.has_value()) {
-      args.insert(args.begin(), receiver);
-      Expr call;
-      call.kind = Expr::Kind::kCall;
-      call.member = true;
-      call.name = name.text;
-      call.name_begin = name.span.begin;
-      call.args = std::move(args);
-      return Add(begin, std::move(call));
+    call.span = From(begin);
+    call.name = name.text;
+    call.name_begin = name.span.begin;
+    if (const auto id = ExpandMemberMacro(builder_, options_, receiver, call)) {
+      return *id;
     }
-    const Expr& variable = ast_.nodes[args[0]];
-    if (variable.kind != Expr::Kind::kIdentifier || variable.name[0] == '.') {
-      FailAt(variable.span.begin, absl::StrCat("first argument of ", name.text,
-                                               "() must be a plain name"));
-      return 0;
-    }
-    Expr expr;
-    expr.kind = Expr::Kind::kComprehension;
-    expr.macro = *macro;
-    expr.name = variable.name;
-    args[0] = receiver;
-    expr.args = std::move(args);
-    return Add(begin, std::move(expr));
+    std::vector<ExprId> args = std::move(call.args);
+    args.insert(args.begin(), receiver);
+    return builder_.AddCall(call.span, call.name_begin, call.name,
+                            /*member=*/true, std::move(args));
   }
 
-  // Expressions up to `close`, which is taken. A comma may follow the last one
-  // of a list literal.
-  std::vector<ExprId> List(absl::string_view close) {
+  // Expressions up to ")", which is taken.
+  std::vector<ExprId> Arguments() {
     std::vector<ExprId> args;
-    while (!Is(close) && token_.kind != Token::Kind::kEnd) {
+    while (!Is(")") && token_.kind != Token::Kind::kEnd) {
       args.push_back(Expression());
-      if (Is(close)) break;
+      if (Is(")")) break;
       Want(",");
-      if (Is(close) && close == ")") Fail("unexpected ')' after ','");
+      if (Is(")")) Fail("unexpected ')' after ','");
     }
-    Want(close);
+    Want(")");
     return args;
   }
 
   // Primary = ["."] IDENT ["(" [ExprList] ")"] | "(" Expr ")"
-  //         | "[" [ExprList] [","] "]" | "{" [MapInits] [","] "}" | LITERAL
+  //         | "[" [["?"] Expr {"," ["?"] Expr}] [","] "]"
+  //         | "{" [MapInits] [","] "}" | LITERAL
   ExprId Primary(uint32_t begin) {
     if (Take("(")) {
       const ExprId id = Expression();
       Want(")");
       return id;
     }
-    if (Take("[")) {
-      std::vector<ExprId> args = List("]");
-      return AddKind(begin, Expr::Kind::kList, std::move(args));
-    }
+    if (Take("[")) return ListLiteral(begin);
     if (Take("{")) return MapLiteral(begin);
     const bool absolute = Take(".");
     if (token_.kind == Token::Kind::kIdentifier) return Name(begin, absolute);
@@ -313,35 +277,76 @@ class Parser {
     const std::string name = absl::StrCat(absolute ? "." : "", token_.text);
     Advance();
     if (!Take("(")) {
-      Expr expr;
-      expr.kind = Expr::Kind::kIdentifier;
-      expr.name = name;
-      return Add(begin, std::move(expr));
+      return builder_.AddName(From(begin), Expr::Kind::kIdentifier, begin, name,
+                              {});
     }
-    std::vector<ExprId> args = List(")");
-    if (name != "has") return AddCall(begin, name, std::move(args));
-    if (issue_.raised()) return 0;
-    if (args.size() != 1 || ast_.nodes[args[0]].kind != Expr::Kind::kSelect) {
-      FailAt(begin, "has() takes one field, as in has(claims.cpu)");
-      return 0;
+    CallSite call;
+    call.args = Arguments();
+    call.span = From(begin);
+    call.name = name;
+    call.name_begin = begin;
+    if (const auto id = ExpandGlobalMacro(builder_, options_, call)) return *id;
+    return builder_.AddCall(call.span, begin, name, /*member=*/false,
+                            std::move(call.args));
+  }
+
+  // What stands between brackets, up to `close`, which is taken: `entry` reads
+  // one after its "?". A comma may follow the last.
+  template <typename Entry>
+  void Entries(absl::string_view close, Expr& expr, Entry entry) {
+    bool any = expr.kind == Expr::Kind::kMessage;
+    while (!Is(close) && token_.kind != Token::Kind::kEnd) {
+      Expr::Entry mark;
+      mark.optional = Take("?");
+      any |= mark.optional;
+      entry(mark);
+      expr.entries.push_back(std::move(mark));
+      if (!Is(close)) Want(",");
     }
-    Expr& select = ast_.nodes[args[0]];
-    select.kind = Expr::Kind::kHas;
-    select.span = {begin, last_end_};
-    return args[0];
+    Want(close);
+    if (!any) expr.entries.clear();
+  }
+
+  // The "[" has been taken.
+  ExprId ListLiteral(uint32_t begin) {
+    Expr expr;
+    expr.kind = Expr::Kind::kList;
+    Entries("]", expr,
+            [&](Expr::Entry&) { expr.args.push_back(Expression()); });
+    return builder_.Add(From(begin), std::move(expr));
   }
 
   // The "{" has been taken.
   ExprId MapLiteral(uint32_t begin) {
-    std::vector<ExprId> args;
-    while (!Is("}") && token_.kind != Token::Kind::kEnd) {
-      args.push_back(Expression());
+    Expr expr;
+    expr.kind = Expr::Kind::kMap;
+    Entries("}", expr, [&](Expr::Entry&) {
+      expr.args.push_back(Expression());
       Want(":");
-      args.push_back(Expression());
-      if (!Is("}")) Want(",");
-    }
-    Want("}");
-    return AddKind(begin, Expr::Kind::kMap, std::move(args));
+      expr.args.push_back(Expression());
+    });
+    return builder_.Add(From(begin), std::move(expr));
+  }
+
+  // FieldInits = ["?"] SELECTOR ":" Expr {"," ["?"] SELECTOR ":" Expr}
+  // The "{" has been taken.
+  ExprId Message(uint32_t begin, ExprId name) {
+    Expr expr;
+    expr.kind = Expr::Kind::kMessage;
+    expr.name = issue_.raised() ? "" : builder_.QualifiedName(name);
+    expr.name_begin = begin;
+    Entries("}", expr, [&](Expr::Entry& field) {
+      if (!IsFieldName()) {
+        Fail(absl::StrCat("unexpected ", Shown(), ", want a field name"));
+        return;
+      }
+      field.name = token_.text;
+      field.begin = token_.span.begin;
+      Advance();
+      Want(":");
+      expr.args.push_back(Expression());
+    });
+    return builder_.Add(From(begin), std::move(expr));
   }
 
   ExprId Literal(uint32_t begin) {
@@ -358,17 +363,13 @@ class Parser {
           Fail("number is out of range for uint");
         }
         break;
-      case Token::Kind::kDouble: {
+      case Token::Kind::kDouble:
         expr.kind = Expr::Kind::kDouble;
-        const char* end = token_.text.data() + token_.text.size();
-        const auto parsed =
-            std::from_chars(token_.text.data(), end, expr.double_value);
-        if (parsed.ec != std::errc() || parsed.ptr != end) {
+        if (!ParseDouble(token_.text, &expr.double_value)) {
           Fail("number is out of range for double");
         }
         if (negative) expr.double_value = -expr.double_value;
         break;
-      }
       case Token::Kind::kString:
       case Token::Kind::kBytes:
         expr.kind = token_.kind == Token::Kind::kString ? Expr::Kind::kString
@@ -385,7 +386,7 @@ class Parser {
         }
     }
     Advance();
-    return Add(begin, std::move(expr));
+    return builder_.Add(From(begin), std::move(expr));
   }
 
   static bool Digits(absl::string_view text, uint64_t& out) {
@@ -409,18 +410,20 @@ class Parser {
     out = static_cast<int64_t>(negative ? 0 - magnitude : magnitude);
   }
 
+  const ParseOptions& options_;
   Issue& issue_;
   Lexer lexer_;
+  AstBuilder builder_;
   Token token_;
   uint32_t last_end_ = 0;  // Of the token before token_.
   int nesting_ = 0;
   bool negative_ = false;  // A minus sign waits for its number.
-  Ast ast_;
 };
 
 }  // namespace
 
-std::optional<Ast> Parse(absl::string_view source, Issue& issue) {
+std::optional<Ast> Parse(absl::string_view source, const ParseOptions& options,
+                         Issue& issue) {
   if (source.size() > kSourceBytesMax) {
     issue.Raise(0, absl::StrCat("expression: ", source.size(),
                                 " bytes, want at most ", kSourceBytesMax));
@@ -430,7 +433,7 @@ std::optional<Ast> Parse(absl::string_view source, Issue& issue) {
     issue.Raise(0, "expression is not valid UTF-8");
     return std::nullopt;
   }
-  Ast ast = Parser(source, issue).Run();
+  Ast ast = Parser(source, options, issue).Run();
   if (issue.raised()) return std::nullopt;
   return ast;
 }

@@ -10,7 +10,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view source(reinterpret_cast<const char*>(data), size);
   kms::cel::Issue issue;
-  const auto ast = kms::cel::Parse(source, issue);
+  kms::cel::ParseOptions options;
+  options.block_macros = true;
+  const auto ast = kms::cel::Parse(source, options, issue);
   if (ast.has_value() == issue.raised()) std::abort();
   if (issue.raised() && issue.offset() > size) std::abort();
   if (!ast.has_value()) return 0;

@@ -29,6 +29,7 @@
 #include "policy/cel/environment.h"
 #include "policy/cel/evaluator.h"
 #include "policy/cel/issue.h"
+#include "policy/cel/render.h"
 #include "policy/cel/trace.h"
 #include "policy/cel/type.h"
 #include "policy/cel/value.h"

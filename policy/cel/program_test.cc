@@ -318,7 +318,14 @@ TEST_F(ProgramTest, RefusesAtCompileTimeWithPosition) {
       {"claims.",
        "line 1, column 8: unexpected end of expression, want a "
        "field name"},
-      {"Claims{}", "line 1, column 7: message construction is not supported"},
+      {"Clams{}", "line 1, column 1: unknown message type 'Clams'"},
+      {"CpuClaims{debg: true}",
+       "line 1, column 11: kms.v1.CpuClaims has no field 'debg'; did you mean "
+       "'debug'?"},
+      {"CpuClaims{debug: 1}",
+       "line 1, column 18: field 'debug' is bool, not int"},
+      {"CpuClaims{debug: true, debug: true}",
+       "line 1, column 24: field 'debug' is repeated"},
       {"has(claims)",
        "line 1, column 1: has() takes one field, as in "
        "has(claims.cpu)"},
@@ -551,6 +558,45 @@ TEST_F(ProgramTest, ErrorsNeverNameValues) {
   }
 }
 
+TEST_F(ProgramTest, UnknownsOutweighErrorsInLogicAndYieldToThemInCalls) {
+  Environment environment;
+  environment.AddVariable("x", Type());
+  const auto run = [&](absl::string_view source) -> std::string {
+    Issue issue;
+    const auto program = Program::Compile(source, environment, Type(), issue);
+    if (!program.has_value()) return issue.text();
+    google::protobuf::Arena arena;
+    const Value variables[] = {Value::OfError(kUnknownValue)};
+    const Outcome outcome = program->Evaluate(variables, {}, arena);
+    return outcome.error != nullptr ? outcome.error : Render(outcome.value);
+  };
+  EXPECT_EQ(run("x || true"), "true");
+  EXPECT_EQ(run("1 / 0 == 1 || x"), "value is unknown");
+  EXPECT_EQ(run("x && 1 / 0 == 1"), "value is unknown");
+  EXPECT_EQ(run("x + 1"), "value is unknown");
+  EXPECT_EQ(run("x + 1 / 0"), "division by zero");
+  EXPECT_EQ(run("x.y"), "value is unknown");
+}
+
+TEST_F(ProgramTest, BlocksComputeWhatIsReadWhereItIsFirstRead) {
+  Environment environment;
+  environment.parse_options().block_macros = true;
+  const auto run = [&](absl::string_view source) -> std::string {
+    Issue issue;
+    const auto program = Program::Compile(source, environment, Type(), issue);
+    if (!program.has_value()) return issue.text();
+    google::protobuf::Arena arena;
+    const Outcome outcome = program->Evaluate({}, {}, arena);
+    return outcome.error != nullptr ? outcome.error : Render(outcome.value);
+  };
+  EXPECT_EQ(run("cel.block([1 / 0], true)"), "true");
+  EXPECT_EQ(run("cel.block([1 / 0], cel.index(0))"), "division by zero");
+  // The block's own macros do not disturb those that read it.
+  EXPECT_EQ(run("cel.block([[1, 2].map(x, x + 1)], "
+                "[5, 6].map(y, y + cel.index(0)[0] + y))"),
+            "[12, 14]");
+}
+
 // Kinds of fields that no message of ours has yet.
 class FieldKindsTest : public ::testing::Test {
  protected:
@@ -627,9 +673,37 @@ TEST_F(FieldKindsTest, MapsAreReadByKey) {
   EXPECT_EQ(Run("m.counts.c"), "no such key in the map");
 }
 
-TEST_F(FieldKindsTest, WellKnownTypesWithoutASupportedMeaningAreRefused) {
-  EXPECT_EQ(Run("m.boxed == null"),
-            "fields of type google.protobuf.BoolValue are not supported");
+TEST_F(FieldKindsTest, WrappersReadAsScalarsOrNull) {
+  Fill("");
+  EXPECT_EQ(Run("m.boxed == null"), "true");
+  EXPECT_EQ(Run("m.boxed == null", /*strict=*/true), "field is not set");
+  EXPECT_EQ(Run("!has(m.boxed) && m.?boxed == optional.none()", true), "true");
+  Fill("boxed { value: true }");
+  EXPECT_EQ(Run("m.boxed && m.boxed == true && m.boxed != null"), "true");
+  EXPECT_EQ(Run("type(m.boxed) == bool"), "true");
+}
+
+TEST_F(FieldKindsTest, MapsAreReadInTheOrderOfTheirKeys) {
+  Fill(
+      "counts { key: 'z' value: 1 } counts { key: 'a' value: 2 }"
+      "counts { key: 'm' value: 3 }");
+  EXPECT_EQ(Run("m.counts.map(k, k)"), "[a, m, z]");
+  EXPECT_EQ(Run("m.counts"), "{a: 2, m: 3, z: 1}");
+}
+
+TEST_F(FieldKindsTest, MessagesAreBuiltAndCompared) {
+  Fill(
+      "at { seconds: 5 } boxed { value: false }"
+      "counts { key: 'a' value: 2 } counts { key: 'b' value: 3 }");
+  EXPECT_EQ(Run("m == t.M{at: timestamp(5), boxed: false, "
+                "counts: {'b': 3, 'a': 2}}"),
+            "true");
+  EXPECT_EQ(Run("m == t.M{at: timestamp(5), boxed: false, counts: {'a': 2}}"),
+            "false");
+  EXPECT_EQ(Run("m == t.M{at: timestamp(5), ?boxed: optional.none(), "
+                "counts: m.counts}"),
+            "false");
+  EXPECT_EQ(Run("t.M{at: null} == t.M{}"), "true");
 }
 
 TEST_F(ProgramTest, ThreadsShareAProgram) {

@@ -1,18 +1,28 @@
 #include "policy/cel/trace.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "policy/cel/functions.h"
 #include "policy/cel/limits.h"
+#include "policy/cel/render.h"
 
 namespace kms::cel {
 namespace {
 
-bool IsComparison(Function function) {
-  return (function >= Function::kEqual && function <= Function::kIn) ||
-         (function >= Function::kStartsWith && function <= Function::kMatches);
+// Functions of two operands that people read as "left is wanted to be right".
+constexpr absl::string_view kComparisons[] = {
+    "_==_",    "_!=_",       "_<_",         "_<=_",     "_>_",
+    "_>=_",    "@in",        "startsWith",  "endsWith", "contains",
+    "matches", "containsIP", "containsCIDR"};
+
+bool IsComparison(const Expr& expr) {
+  return expr.args.size() == 2 &&
+         std::find(std::begin(kComparisons), std::end(kComparisons),
+                   expr.name) != std::end(kComparisons);
 }
 
 class Tracer {
@@ -43,6 +53,9 @@ class Tracer {
         return Comprehension(id, expr, wanted);
       case Expr::Kind::kCall:
         return Call(id, expr, wanted);
+      case Expr::Kind::kBind:
+      case Expr::Kind::kBlock:  // Its variables are set: it was evaluated.
+        return Why(expr.args.back(), wanted);
       default:
         break;
     }
@@ -80,9 +93,7 @@ class Tracer {
     const size_t before = failures_.size();
     const size_t size = range.size();
     for (size_t i = 0; blames_one && i < size; ++i) {
-      Value item;
-      if (!evaluator_.Item(id, range, i, &item)) break;
-      evaluator_.SetSlot(code_.tree.meanings[id].slot, item);
+      if (!evaluator_.SetVariables(id, range, i)) break;
       Why(expr.args[1], wanted);
       if (failures_.size() > before) return;
     }
@@ -92,11 +103,10 @@ class Tracer {
   }
 
   void Call(ExprId id, const Expr& expr, bool wanted) {
-    const Function function = code_.tree.meanings[id].function;
-    if (function == Function::kNot) return Why(expr.args[0], !wanted);
+    if (expr.name == "!_") return Why(expr.args[0], !wanted);
     Value left;
     Value right;
-    if (!IsComparison(function) || !evaluator_.Eval(expr.args[0], &left) ||
+    if (!IsComparison(expr) || !evaluator_.Eval(expr.args[0], &left) ||
         !evaluator_.Eval(expr.args[1], &right)) {
       return Plain(id, wanted);
     }

@@ -1,19 +1,25 @@
 #include "policy/cel/type.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "policy/cel/schema.h"
 
 namespace kms::cel {
 namespace {
 
+using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 
-Type OfElement(const FieldDescriptor* field) {
+Type OfElement(const FieldDescriptor* field, bool strong_enums) {
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return Type::Kind::kBool;
+    case FieldDescriptor::CPPTYPE_ENUM:
+      if (IsNullEnum(field->enum_type())) return Type::Kind::kNull;
+      return strong_enums ? Type::Enum(field->enum_type())
+                          : Type(Type::Kind::kInt);
     case FieldDescriptor::CPPTYPE_INT32:
     case FieldDescriptor::CPPTYPE_INT64:
-    case FieldDescriptor::CPPTYPE_ENUM:
       return Type::Kind::kInt;
     case FieldDescriptor::CPPTYPE_UINT32:
     case FieldDescriptor::CPPTYPE_UINT64:
@@ -25,77 +31,123 @@ Type OfElement(const FieldDescriptor* field) {
       return field->type() == FieldDescriptor::TYPE_BYTES ? Type::Kind::kBytes
                                                           : Type::Kind::kString;
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      break;
+      return Type::Message(field->message_type());
   }
-  const std::string& name = field->message_type()->full_name();
-  if (name == "google.protobuf.Timestamp") return Type::Kind::kTimestamp;
-  if (name == "google.protobuf.Duration") return Type::Kind::kDuration;
-  return Type::Message(field->message_type());
+  return Type();
 }
 
-bool MayBeNull(const Type& type) {
-  return type.Is(Type::Kind::kMessage) || type.Is(Type::Kind::kTimestamp) ||
-         type.Is(Type::Kind::kDuration);
+// The name of a kind that has no other.
+const char* KindName(Type::Kind kind) {
+  switch (kind) {
+    case Type::Kind::kDyn:
+      return "dyn";
+    case Type::Kind::kNull:
+      return "null_type";
+    case Type::Kind::kBool:
+      return "bool";
+    case Type::Kind::kInt:
+      return "int";
+    case Type::Kind::kUint:
+      return "uint";
+    case Type::Kind::kDouble:
+      return "double";
+    case Type::Kind::kString:
+      return "string";
+    case Type::Kind::kBytes:
+      return "bytes";
+    case Type::Kind::kTimestamp:
+      return "timestamp";
+    case Type::Kind::kDuration:
+      return "duration";
+    case Type::Kind::kList:
+      return "list";
+    case Type::Kind::kMap:
+      return "map";
+    case Type::Kind::kAny:
+      return "any";
+    case Type::Kind::kWrapper:
+      return "wrapper";
+    case Type::Kind::kType:
+      return "type";
+    default:
+      return "";
+  }
 }
 
 }  // namespace
 
-Type Type::OfField(const FieldDescriptor* field) {
-  if (field->is_map()) {
-    return Map(OfElement(field->message_type()->map_key()),
-               OfElement(field->message_type()->map_value()));
+Type Type::Message(const Descriptor* message) {
+  switch (message->well_known_type()) {
+    case Descriptor::WELLKNOWNTYPE_TIMESTAMP:
+      return Kind::kTimestamp;
+    case Descriptor::WELLKNOWNTYPE_DURATION:
+      return Kind::kDuration;
+    case Descriptor::WELLKNOWNTYPE_ANY:
+      return Kind::kAny;
+    case Descriptor::WELLKNOWNTYPE_VALUE:
+      return Kind::kDyn;
+    case Descriptor::WELLKNOWNTYPE_STRUCT:
+      return Map(Kind::kString, Type());
+    case Descriptor::WELLKNOWNTYPE_LISTVALUE:
+      return List(Type());
+    case Descriptor::WELLKNOWNTYPE_BOOLVALUE:
+      return Wrapper(Kind::kBool);
+    case Descriptor::WELLKNOWNTYPE_INT32VALUE:
+    case Descriptor::WELLKNOWNTYPE_INT64VALUE:
+      return Wrapper(Kind::kInt);
+    case Descriptor::WELLKNOWNTYPE_UINT32VALUE:
+    case Descriptor::WELLKNOWNTYPE_UINT64VALUE:
+      return Wrapper(Kind::kUint);
+    case Descriptor::WELLKNOWNTYPE_FLOATVALUE:
+    case Descriptor::WELLKNOWNTYPE_DOUBLEVALUE:
+      return Wrapper(Kind::kDouble);
+    case Descriptor::WELLKNOWNTYPE_STRINGVALUE:
+      return Wrapper(Kind::kString);
+    case Descriptor::WELLKNOWNTYPE_BYTESVALUE:
+      return Wrapper(Kind::kBytes);
+    default: {
+      Type type(Kind::kMessage, message->full_name(), {});
+      type.message_ = message;
+      return type;
+    }
   }
-  const Type element = OfElement(field);
+}
+
+Type Type::OfField(const FieldDescriptor* field, bool strong_enums) {
+  if (field->is_map()) {
+    return Map(OfElement(field->message_type()->map_key(), strong_enums),
+               OfElement(field->message_type()->map_value(), strong_enums));
+  }
+  const Type element = OfElement(field, strong_enums);
   return field->is_repeated() ? List(element) : element;
 }
 
-std::string Type::Name() const {
-  switch (kind_) {
-    case Kind::kDyn:
-      return "dyn";
-    case Kind::kNull:
-      return "null_type";
-    case Kind::kBool:
-      return "bool";
-    case Kind::kInt:
-      return "int";
-    case Kind::kUint:
-      return "uint";
-    case Kind::kDouble:
-      return "double";
-    case Kind::kString:
-      return "string";
-    case Kind::kBytes:
-      return "bytes";
-    case Kind::kTimestamp:
-      return "timestamp";
-    case Kind::kDuration:
-      return "duration";
-    case Kind::kList:
-      return absl::StrCat("list(", element().Name(), ")");
-    case Kind::kMap:
-      return absl::StrCat("map(", key().Name(), ", ", value().Name(), ")");
-    case Kind::kMessage:
-      return message_->full_name();
-  }
-  return "";
+Type Type::With(std::vector<Type> params) const {
+  Type type = *this;
+  type.params_ = std::move(params);
+  return type;
 }
 
-bool Compatible(const Type& a, const Type& b) {
-  if (a.Is(Type::Kind::kDyn) || b.Is(Type::Kind::kDyn)) return true;
-  if (a.Is(Type::Kind::kNull) && MayBeNull(b)) return true;
-  if (b.Is(Type::Kind::kNull) && MayBeNull(a)) return true;
-  if (a.kind() != b.kind()) return false;
-  switch (a.kind()) {
-    case Type::Kind::kList:
-      return Compatible(a.element(), b.element());
-    case Type::Kind::kMap:
-      return Compatible(a.key(), b.key()) && Compatible(a.value(), b.value());
-    case Type::Kind::kMessage:
-      return a.message() == b.message();
-    default:
-      return true;
-  }
+std::string Type::Name() const {
+  const std::string name = name_.empty() ? KindName(kind_) : name_;
+  if (params_.empty()) return name;
+  return absl::StrCat(name, "(",
+                      absl::StrJoin(params_, ", ",
+                                    [](std::string* out, const Type& param) {
+                                      out->append(param.Name());
+                                    }),
+                      ")");
+}
+
+std::string Type::RuntimeName() const {
+  if (kind_ == Kind::kTimestamp) return "google.protobuf.Timestamp";
+  if (kind_ == Kind::kDuration) return "google.protobuf.Duration";
+  if (kind_ == Kind::kWrapper) return element().RuntimeName();
+  return name_.empty() ? KindName(kind_) : name_;
+}
+
+bool operator==(const Type& a, const Type& b) {
+  return a.kind_ == b.kind_ && a.name_ == b.name_ && a.params_ == b.params_;
 }
 
 }  // namespace kms::cel

@@ -69,4 +69,32 @@ size_t CountRunes(absl::string_view text) {
   return count;
 }
 
+size_t RuneOffset(absl::string_view text, size_t rune) {
+  size_t offset = 0;
+  while (rune > 0 && offset < text.size()) {
+    offset += RuneBytes(text, offset);
+    --rune;
+  }
+  return offset;
+}
+
+size_t RuneBytes(absl::string_view text, size_t offset) {
+  size_t bytes = 1;
+  while (bytes < 4 && offset + bytes < text.size() &&
+         IsContinuation(text[offset + bytes])) {
+    ++bytes;
+  }
+  return bytes;
+}
+
+uint32_t DecodeRune(absl::string_view bytes) {
+  const auto lead = static_cast<uint8_t>(bytes[0]);
+  if (bytes.size() == 1) return lead;
+  uint32_t rune = lead & (0x7fu >> bytes.size());
+  for (const char c : bytes.substr(1)) {
+    rune = rune << 6 | (static_cast<uint8_t>(c) & 0x3f);
+  }
+  return rune;
+}
+
 }  // namespace kms::cel

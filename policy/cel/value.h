@@ -17,6 +17,15 @@
 
 namespace kms::cel {
 
+// Null for success, else why not: constant text that names no value, because
+// it may reach a workload.
+using Error = const char*;
+
+// An address of either family: four bytes first if IPv4.
+struct IpAddress {
+  uint8_t bytes[16] = {};
+};
+
 class Value {
  public:
   enum class Kind : uint8_t {
@@ -32,10 +41,20 @@ class Value {
     kList,
     kMap,
     kMessage,
+    kEnum,      // Where enums are types of their own.
+    kType,      // text(): the type's name.
+    kOptional,  // size() is 0 or 1.
+    kIp,        // net.IP
+    kCidr,      // net.CIDR
+    kError,     // A variable that has no value; reading it is that error.
   };
 
   Value() : int_(0) {}  // Null.
-  static Value Bool(bool v) { return Value(Kind::kBool).Set(v); }
+  static Value Bool(bool v) {
+    Value value(Kind::kBool);
+    value.bool_ = v;
+    return value;
+  }
   static Value Int(int64_t v) {
     Value value(Kind::kInt);
     value.int_ = v;
@@ -53,6 +72,7 @@ class Value {
   }
   static Value String(absl::string_view v) { return Text(Kind::kString, v); }
   static Value Bytes(absl::string_view v) { return Text(Kind::kBytes, v); }
+  static Value Type(absl::string_view name) { return Text(Kind::kType, name); }
   static Value Duration(absl::Duration v) {
     Value value(Kind::kDuration);
     value.duration_ = v;
@@ -70,17 +90,50 @@ class Value {
   static Value Map(absl::Span<const Value> entries) {
     return Items(Kind::kMap, entries);
   }
+  // None, or one value.
+  static Value Optional(absl::Span<const Value> value) {
+    return Items(Kind::kOptional, value);
+  }
+  // `message` itself: wrappers, Any and their like are not looked into. See
+  // FromMessage in message_reader.h.
   static Value OfMessage(const google::protobuf::Message& message) {
     Value value(Kind::kMessage);
     value.view_ = {&message, nullptr};
     return value;
   }
-
-  // What `field` of `message` reads as; a field that is not set reads as its
-  // default. False if it is a timestamp or duration beyond CEL's range.
-  static bool OfField(const google::protobuf::Message& message,
-                      const google::protobuf::FieldDescriptor* field,
-                      Value* out);
+  // A list of what `field`, which is repeated and no map, holds.
+  static Value OfRepeated(const google::protobuf::Message& message,
+                          const google::protobuf::FieldDescriptor* field) {
+    Value value(Kind::kList);
+    value.is_field_ = true;
+    value.view_ = {&message, field};
+    return value;
+  }
+  static Value Enum(const google::protobuf::EnumDescriptor* type,
+                    int32_t number) {
+    Value value(Kind::kEnum);
+    value.enum_ = {type, number};
+    return value;
+  }
+  // `family` is 4 or 6.
+  static Value Ip(const IpAddress& address, uint8_t family) {
+    Value value(Kind::kIp);
+    value.family_ = family;
+    value.ip_ = address;
+    return value;
+  }
+  static Value Cidr(const IpAddress& address, uint8_t family, uint8_t prefix) {
+    Value value = Ip(address, family);
+    value.kind_ = Kind::kCidr;
+    value.prefix_ = prefix;
+    return value;
+  }
+  // For variables only. `error` is constant text.
+  static Value OfError(Error error) {
+    Value value(Kind::kError);
+    value.error_ = error;
+    return value;
+  }
 
   Kind kind() const { return kind_; }
   bool Is(Kind kind) const { return kind_ == kind; }
@@ -94,24 +147,34 @@ class Value {
   absl::Duration duration() const { return duration_; }
   absl::Time timestamp() const { return absl::UnixEpoch() + duration_; }
   const google::protobuf::Message& message() const { return *view_.message; }
+  const google::protobuf::EnumDescriptor* enum_type() const {
+    return enum_.type;
+  }
+  int32_t enum_number() const { return enum_.number; }
+  const IpAddress& ip() const { return ip_; }
+  uint8_t ip_family() const { return family_; }
+  uint8_t ip_prefix() const { return prefix_; }
+  Error error() const { return error_; }
 
-  // Elements of a list, or entries of a map.
+  // Elements of a list or optional, or entries of a map.
   size_t size() const;
-  // REQUIRES: `i` < size(). False as for OfField.
-  bool Element(size_t i, Value* out) const;              // Of a list.
-  bool Entry(size_t i, Value* key, Value* value) const;  // Of a map.
+  // A list that is a field of a message: read it with ReadElement.
+  bool is_field() const { return is_field_; }
+  const google::protobuf::FieldDescriptor* field() const { return view_.field; }
+  // Of a list that is not a field; the entries of a map, as Map() took them;
+  // the value of an optional.
+  absl::Span<const Value> items() const { return {items_.data, items_.size}; }
 
   bool is_number() const {
     return kind_ == Kind::kInt || kind_ == Kind::kUint ||
            kind_ == Kind::kDouble;
   }
+  bool is_text() const {
+    return kind_ == Kind::kString || kind_ == Kind::kBytes;
+  }
 
  private:
   explicit Value(Kind kind) : kind_(kind), int_(0) {}
-  Value& Set(bool v) {
-    bool_ = v;
-    return *this;
-  }
   static Value Text(Kind kind, absl::string_view v) {
     Value value(kind);
     value.text_ = {v.data(), v.size()};
@@ -122,22 +185,19 @@ class Value {
     value.items_ = {items.data(), items.size()};
     return value;
   }
-  static Value Field(Kind kind, const google::protobuf::Message& message,
-                     const google::protobuf::FieldDescriptor* field) {
-    Value value(kind);
-    value.is_field_ = true;
-    value.view_ = {&message, field};
-    return value;
-  }
 
   Kind kind_ = Kind::kNull;
-  bool is_field_ = false;  // A list or map is a field of a message.
+  bool is_field_ = false;
+  uint8_t family_ = 0;
+  uint8_t prefix_ = 0;
   union {
     bool bool_;
     int64_t int_;
     uint64_t uint_;
     double double_;
     absl::Duration duration_;  // Of a timestamp: since the Unix epoch.
+    IpAddress ip_;
+    Error error_;
     struct {
       const char* data;
       size_t size;
@@ -150,18 +210,22 @@ class Value {
       const google::protobuf::Message* message;
       const google::protobuf::FieldDescriptor* field;
     } view_;
+    struct {
+      const google::protobuf::EnumDescriptor* type;
+      int32_t number;
+    } enum_;
   };
 };
 
 static_assert(sizeof(Value) == 24, "values are copied everywhere");
 
+// The name of the value's type, as type() gives it.
+absl::string_view TypeName(const Value& value);
+
 // Years 1 to 9999, and 10,000 years either way: the ranges of
 // google.protobuf.Timestamp and Duration.
 bool InRange(absl::Time time);
 bool InRange(absl::Duration duration);
-
-// For people: binary as lowercase hex, at most kRenderedBytesMax bytes.
-std::string Render(const Value& value);
 
 }  // namespace kms::cel
 

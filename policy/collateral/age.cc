@@ -31,11 +31,10 @@ absl::Status CheckAges(const v1::Claims& claims,
         now - absl::FromUnixMicros(used.issued_us()) <= *max_age) {
       continue;
     }
-    return Refuse(
-        IsCrl(used.kind()) ? v1::CRL_EXPIRED : v1::CERTIFICATE_EXPIRED,
-        absl::StrCat("collateral: a ", used.kind(), " issued over ",
-                     absl::FormatDuration(*max_age),
-                     " ago, which this instance does not accept"));
+    return Refuse(IsCrl(used.kind()) ? v1::CRL_EXPIRED : v1::COLLATERAL_EXPIRED,
+                  absl::StrCat("collateral: a ", used.kind(), " issued over ",
+                               absl::FormatDuration(*max_age),
+                               " ago, which this instance does not accept"));
   }
   return absl::OkStatus();
 }

@@ -25,7 +25,7 @@ std::optional<absl::Duration> MaxAgeOf(const CollateralMaxAges& max_ages,
 
 // Holds all collateral that a verdict stood on against `max_ages`. What does
 // not say when it was issued is older than any bound.
-// CRL_EXPIRED for a list, CERTIFICATE_EXPIRED for all else.
+// CRL_EXPIRED for a list, COLLATERAL_EXPIRED for all else.
 absl::Status CheckAges(const v1::Claims& claims,
                        const CollateralMaxAges& max_ages, absl::Time now);
 

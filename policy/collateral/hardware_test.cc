@@ -65,6 +65,10 @@ TEST(DeniedHardwareTest, EveryIdentityOfTheClaimsIsHeldAgainstTheLists) {
         c.add_gpus()->set_chip_id("good");
         c.add_gpus()->set_chip_id("denied");
       },
+      [](v1::Claims& c) {
+        c.add_gpus()->set_chip_id("another firmware's key");
+        c.mutable_gpus(0)->set_device_id("denied");
+      },
       [](v1::Claims& c) { c.mutable_tpm()->set_ak_spki_sha256("denied"); },
   };
   for (size_t i = 0; i < identities.size(); ++i) {
@@ -109,7 +113,7 @@ TEST(AgeTest, HoldsEachKindAgainstItsOwnBound) {
         << kind;
   }
   EXPECT_EQ(check("tcb_info", absl::Hours(48), ages), kGood);
-  EXPECT_EQ(check("tcb_info", absl::Hours(49), ages), v1::CERTIFICATE_EXPIRED);
+  EXPECT_EQ(check("tcb_info", absl::Hours(49), ages), v1::COLLATERAL_EXPIRED);
   EXPECT_EQ(check("tcb_info_issuer_chain", absl::Hours(999), ages), kGood);
   EXPECT_EQ(check("qe_identity", absl::Hours(999), ages), kGood);
   EXPECT_EQ(check("crl", absl::Hours(999), {}), kGood);

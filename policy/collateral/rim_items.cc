@@ -22,6 +22,7 @@ absl::StatusOr<CollateralFacts> VerifyRim(const std::string& file,
   facts.item.content = file;
   facts.item.digest = rim.digest();
   facts.title = TitleFrom(absl::StrCat(rim.rim().product, " ", rim.version()));
+  facts.number = NumberBytes(rim.rim().edition);
   facts.issued = rim.issued();
   facts.next_update = rim.not_after();
   facts.type = anchor.type;

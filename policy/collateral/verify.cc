@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "kms/base/bytes.h"
@@ -13,6 +14,7 @@
 #include "policy/collateral/x509_items.h"
 #include "policy/dcap/collateral.h"
 #include "policy/dcap/platform.h"
+#include "policy/verifier/crls.h"
 
 namespace kms::policy {
 namespace {
@@ -28,7 +30,6 @@ constexpr std::array<absl::string_view, 5> kKindNames = {
 struct Context {
   CollateralFiles files;
   std::vector<Certificate> offered;  // First those of the files.
-  std::vector<Crl> crls;
   const VerifyInputs& inputs;
 };
 
@@ -38,15 +39,6 @@ absl::Status WrongFiles(CollateralKind kind, absl::string_view want) {
   return Refuse(v1::REQUEST_MALFORMED,
                 absl::StrCat(kKindNames[static_cast<size_t>(kind)],
                              ": other files than these, want ", want));
-}
-
-// Big-endian without leading zeros; empty for 0.
-std::string NumberBytes(uint64_t number) {
-  std::string bytes;
-  for (; number != 0; number >>= 8) {
-    bytes.insert(bytes.begin(), static_cast<char>(number & 0xff));
-  }
-  return bytes;
 }
 
 CollateralItem MakeItem(absl::string_view role, std::string subject,
@@ -79,7 +71,7 @@ Facts Crls(const Context& context) {
   for (const Crl& crl : context.files.crls) {
     KMS_ASSIGN_OR_RETURN(
         CollateralFacts facts,
-        VerifyCrl(crl, context.offered, context.crls, context.inputs));
+        VerifyCrl(crl, context.offered, context.files.crls, context.inputs));
     all.push_back(std::move(facts));
   }
   return all;
@@ -93,31 +85,29 @@ Facts CertChains(const Context& context) {
   }
   std::vector<CollateralFacts> all;
   for (const CertificateFile& file : files.chains) {
-    KMS_ASSIGN_OR_RETURN(CollateralFacts facts,
-                         VerifyCertificates(file, context.offered, context.crls,
-                                            context.inputs));
+    KMS_ASSIGN_OR_RETURN(
+        CollateralFacts facts,
+        VerifyCertificates(file, context.offered, context.files.crls,
+                           context.inputs));
     all.push_back(std::move(facts));
   }
   return all;
 }
 
-// The CRLs of the SGX root among `crls`: what the signer of TCB infos is held
-// against. Its PCK CAs' lists say nothing of it.
-std::vector<Crl> RootCrls(const Context& context,
-                          const std::vector<Certificate>& chain) {
-  std::vector<Crl> of_root;
-  for (const Crl& crl : context.crls) {
-    const bool root = std::any_of(
-        chain.begin(), chain.end(), [&](const Certificate& certificate) {
-          return certificate.self_issued() &&
-                 certificate.subject_der() == crl.issuer_der();
-        });
-    if (root) {
-      of_root.push_back(crl);
-      break;  // One is what the verifier takes; the files' come first.
+// The CRL of the SGX root, if there is one: what the signer of TCB infos is
+// held against. One is what its verifier takes; the files' come first.
+absl::StatusOr<std::vector<Crl>> RootCrl(
+    const Context& context, const std::vector<Certificate>& chain) {
+  for (const Certificate& certificate : chain) {
+    if (!certificate.self_issued()) continue;
+    for (const Crl& crl : context.files.crls) {
+      if (MayBeOf(crl, certificate)) return std::vector<Crl>{crl};
     }
+    KMS_ASSIGN_OR_RETURN(const std::optional<ChosenCrl> stored,
+                         FindStoredCrl(certificate, context.inputs.collateral));
+    if (stored.has_value()) return std::vector<Crl>{stored->crl};
   }
-  return of_root;
+  return std::vector<Crl>();
 }
 
 // What tcb-info and qe-identity have in common. `role` and `subject` are of
@@ -129,7 +119,8 @@ Facts SignedJson(const Context& context, absl::string_view role,
   const std::vector<Certificate> chain = context.files.Certificates();
   // Kept as PEM, whatever form it came in: who reads it takes that.
   const std::string chain_file = ToPemFile(chain);
-  const std::vector<Crl> root_crl = RootCrls(context, chain);
+  KMS_ASSIGN_OR_RETURN(const std::vector<Crl> root_crl,
+                       RootCrl(context, chain));
   const TrustAnchors::OfType& anchors = context.inputs.anchors.For(type);
   const auto verified = verify(
       AsBytes(json), dcap::SignerInputs{.issuer_chain = AsBytes(chain_file),
@@ -237,25 +228,11 @@ absl::StatusOr<std::vector<VerifiedCollateral>> VerifyCollateral(
     CollateralKind kind, absl::Span<const std::string> files,
     const VerifyInputs& inputs) {
   KMS_ASSIGN_OR_RETURN(CollateralFiles sorted, SortCollateralFiles(files));
-  Context context{std::move(sorted), {}, {}, inputs};
+  Context context{std::move(sorted), {}, inputs};
   context.offered = context.files.Certificates();
-  KMS_ASSIGN_OR_RETURN(const std::vector<Certificate> stored,
-                       StoredCertificates(inputs));
+  const std::vector<Certificate> stored = StoredCertificates(inputs);
   context.offered.insert(context.offered.end(), stored.begin(), stored.end());
   AddAnchorCertificates(inputs.anchors, context.offered);
-  context.crls = context.files.crls;
-  KMS_ASSIGN_OR_RETURN(const std::vector<Crl> stored_crls, StoredCrls(inputs));
-  for (const Crl& crl : stored_crls) {
-    // One that is out of force must not stand in its successor's way.
-    const bool replaced =
-        crl.next_update() < inputs.now &&
-        std::any_of(context.files.crls.begin(), context.files.crls.end(),
-                    [&](const Crl& file) {
-                      return file.issuer_der() == crl.issuer_der() &&
-                             file.authority_key_id() == crl.authority_key_id();
-                    });
-    if (!replaced) context.crls.push_back(crl);
-  }
   KMS_ASSIGN_OR_RETURN(std::vector<CollateralFacts> all,
                        FactsOfKind(kind, context));
   std::vector<VerifiedCollateral> verified;

@@ -18,7 +18,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "kms/crypto/x509/crl.h"
 #include "policy/verifier/anchors.h"
 #include "policy/verifier/collateral.h"
 #include "policy/verifier/evidence_verifier.h"
@@ -80,10 +79,6 @@ class VerifiedCollateral {
 absl::StatusOr<std::vector<VerifiedCollateral>> VerifyCollateral(
     CollateralKind kind, absl::Span<const std::string> files,
     const VerifyInputs& inputs);
-
-// The subject of a CRL in the store: hex of the SHA-256 of its issuer's DER
-// name followed by its authority key id.
-std::string CrlSubject(const x509::Crl& crl);
 
 }  // namespace kms::policy
 

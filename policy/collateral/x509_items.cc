@@ -1,6 +1,7 @@
 #include "policy/collateral/x509_items.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "kms/crypto/x509/chain.h"
 #include "kms/crypto/x509/limits.h"
 #include "kms/crypto/x509/pem.h"
+#include "policy/verifier/crls.h"
 
 namespace kms::policy {
 namespace {
@@ -41,15 +43,21 @@ struct Trusted {
   absl::Time valid_until;
 };
 
-bool MayBeOf(const Crl& crl, const Certificate& ca) {
-  return ca.subject_der() == crl.issuer_der() &&
-         (crl.authority_key_id().empty() || ca.subject_key_id().empty() ||
-          ca.subject_key_id() == crl.authority_key_id());
-}
-
-// A pinned root needs no issuer: the pin vouches for its key.
+// A pinned root needs no issuer: the pin vouches for its key. For the name and
+// the dates beside it the key itself must, or an administrator who pinned this
+// very certificate: whoever offers it chose them otherwise.
 absl::StatusOr<Trusted> CheckPinned(const Certificate& certificate,
                                     const TrustAnchor& anchor, absl::Time now) {
+  const bool pinned_whole =
+      anchor.certificate.has_value() &&
+      anchor.certificate->sha256() == certificate.sha256();
+  if (!pinned_whole &&
+      !x509::VerifySignature(certificate.public_key(), certificate.scheme(),
+                             certificate.tbs(), certificate.signature())
+           .ok()) {
+    return Refuse(v1::CHAIN_UNTRUSTED,
+                  "certificate: an anchor's key, but not signed by it");
+  }
   if (now < certificate.not_before()) {
     return Refuse(v1::CERTIFICATE_NOT_YET_VALID,
                   "certificate: an anchor's, not valid yet");
@@ -60,27 +68,35 @@ absl::StatusOr<Trusted> CheckPinned(const Certificate& certificate,
   return Trusted{&anchor, certificate.not_after()};
 }
 
-// Of `crls` those that a CA on `path` may have issued: VerifyChain takes no
-// others.
-std::vector<Crl> Concerning(const std::vector<Crl>& crls,
-                            const std::vector<Certificate>& path) {
-  std::vector<Crl> concerning;
-  for (const Crl& crl : crls) {
-    const bool concerns =
-        std::any_of(path.begin() + 1, path.end(),
-                    [&](const Certificate& ca) { return MayBeOf(crl, ca); });
-    if (concerns) concerning.push_back(crl);
+// What a CA of `path` is held against: its lists among `given`, and the stored
+// one, unless that is out of force and a given one takes its place.
+absl::StatusOr<std::vector<Crl>> CrlsFor(const std::vector<Certificate>& path,
+                                         const std::vector<Crl>& given,
+                                         const VerifyInputs& inputs) {
+  std::vector<Crl> crls;
+  for (size_t i = 1; i < path.size(); ++i) {
+    const size_t others = crls.size();
+    for (const Crl& crl : given) {
+      if (MayBeOf(crl, path[i])) crls.push_back(crl);
+    }
+    KMS_ASSIGN_OR_RETURN(const std::optional<ChosenCrl> stored,
+                         FindStoredCrl(path[i], inputs.collateral));
+    if (!stored.has_value()) continue;
+    const bool replaced =
+        crls.size() > others && stored->crl.next_update() < inputs.now;
+    if (!replaced) crls.push_back(stored->crl);
   }
-  return concerning;
+  return crls;
 }
 
 absl::StatusOr<Trusted> LeadTo(const TrustAnchors::OfType& anchors,
                                const Certificate& certificate,
                                const std::vector<Certificate>& pool,
-                               const std::vector<Crl>& crls, absl::Time now) {
+                               const std::vector<Crl>& given,
+                               const VerifyInputs& inputs) {
   for (const TrustAnchor& anchor : anchors.anchors) {
     if (anchor.spki_sha256 == certificate.spki_sha256()) {
-      return CheckPinned(certificate, anchor, now);
+      return CheckPinned(certificate, anchor, inputs.now);
     }
   }
   const x509::ChainRules rules = {.schemes = kSchemes,
@@ -88,13 +104,10 @@ absl::StatusOr<Trusted> LeadTo(const TrustAnchors::OfType& anchors,
   KMS_ASSIGN_OR_RETURN(
       x509::VerifiedChain chain,
       x509::VerifyChain(certificate, x509::MayBeAbove(certificate, pool),
-                        anchors.x509, {}, now, rules));
-  const std::vector<Crl> concerning = Concerning(crls, chain.path);
-  if (!concerning.empty()) {
-    KMS_ASSIGN_OR_RETURN(
-        chain, x509::VerifyChain(certificate, chain.path, anchors.x509,
-                                 concerning, now, rules));
-  }
+                        anchors.x509, {}, inputs.now, rules));
+  KMS_ASSIGN_OR_RETURN(const std::vector<Crl> crls,
+                       CrlsFor(chain.path, given, inputs));
+  KMS_RETURN_IF_ERROR(x509::CheckCrls(crls, inputs.now, rules, chain));
   return Trusted{&anchors.anchors[chain.anchor], chain.valid_until};
 }
 
@@ -163,17 +176,20 @@ std::string TitleFrom(absl::string_view text) {
   return title;
 }
 
+std::string NumberBytes(uint64_t number) {
+  std::string bytes;
+  for (; number != 0; number >>= 8) {
+    bytes.insert(bytes.begin(), static_cast<char>(number & 0xff));
+  }
+  return bytes;
+}
+
 std::string ToPemFile(const std::vector<Certificate>& certificates) {
   std::string pem;
   for (const Certificate& certificate : certificates) {
     pem += x509::ToPem(AsBytes(certificate.der()), "CERTIFICATE");
   }
   return pem;
-}
-
-std::string CrlSubject(const Crl& crl) {
-  return Hex(
-      crypto::Sha256(AsBytes(crl.issuer_der() + crl.authority_key_id())));
 }
 
 absl::StatusOr<CollateralFacts> VerifyCrl(
@@ -206,13 +222,13 @@ absl::StatusOr<CollateralFacts> VerifyCrl(
   KMS_ASSIGN_OR_RETURN(
       const Trusted trusted,
       AnyType(inputs.anchors, [&](const TrustAnchors::OfType& anchors) {
-        return LeadTo(anchors, *issuer, offered, crls, inputs.now);
+        return LeadTo(anchors, *issuer, offered, crls, inputs);
       }));
   if (inputs.now < crl.this_update() || inputs.now > crl.next_update()) {
     return Refuse(v1::CRL_EXPIRED, "crl: not in force at this time");
   }
   CollateralFacts facts = FactsOf(trusted, "crl", crl.der());
-  facts.item.subject = CrlSubject(crl);
+  facts.item.subject = CrlSubject(*issuer);
   facts.title = TitleFrom(crl.IssuerText());
   // A CRLNumber of 0 is the lowest, as none is.
   facts.number = crl.number() == std::string(1, '\0') ? "" : crl.number();
@@ -233,7 +249,7 @@ absl::StatusOr<CollateralFacts> VerifyCertificates(
             for (const Certificate& certificate : file.certificates) {
               KMS_ASSIGN_OR_RETURN(
                   const Trusted one,
-                  LeadTo(anchors, certificate, offered, crls, inputs.now));
+                  LeadTo(anchors, certificate, offered, crls, inputs));
               all.anchor = one.anchor;
               all.valid_until = std::min(all.valid_until, one.valid_until);
             }
@@ -263,24 +279,15 @@ void AddAnchorCertificates(const TrustAnchors& anchors,
   }
 }
 
-absl::StatusOr<std::vector<Certificate>> StoredCertificates(
-    const VerifyInputs& inputs) {
+std::vector<Certificate> StoredCertificates(const VerifyInputs& inputs) {
   std::vector<Certificate> all;
   if (inputs.collateral == nullptr) return all;
   for (const CollateralItem* item : inputs.collateral->OfRole("cert_chain")) {
-    KMS_ASSIGN_OR_RETURN(const std::vector<Certificate> certificates,
-                         x509::ParseCertificates(AsBytes(item->content)));
-    all.insert(all.end(), certificates.begin(), certificates.end());
-  }
-  return all;
-}
-
-absl::StatusOr<std::vector<Crl>> StoredCrls(const VerifyInputs& inputs) {
-  std::vector<Crl> all;
-  if (inputs.collateral == nullptr) return all;
-  for (const CollateralItem* item : inputs.collateral->OfRole("crl")) {
-    KMS_ASSIGN_OR_RETURN(Crl crl, Crl::Parse(AsBytes(item->content)));
-    all.push_back(std::move(crl));
+    const absl::StatusOr<std::vector<Certificate>> certificates =
+        x509::ParseCertificates(AsBytes(item->content));
+    // Who needs what no longer parses will miss it.
+    if (!certificates.ok()) continue;
+    all.insert(all.end(), certificates->begin(), certificates->end());
   }
   return all;
 }

@@ -3,6 +3,8 @@
 #ifndef POLICY_COLLATERAL_X509_ITEMS_H_
 #define POLICY_COLLATERAL_X509_ITEMS_H_
 
+#include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,12 +20,14 @@ namespace kms::policy {
 // chosen: what is not becomes "?".
 std::string TitleFrom(absl::string_view text);
 
+// Big-endian without leading zeros; empty for 0.
+std::string NumberBytes(uint64_t number);
+
 // One PEM file of all of them.
 std::string ToPemFile(const std::vector<x509::Certificate>& certificates);
 
-// `crl` as an item. Its issuer is looked for among `offered` and the stored
-// chains, and must lead to an anchor; `crls` and the stored ones say whether
-// that issuer is revoked.
+// `crl` as an item. Its issuer is looked for among `offered`, and must lead to
+// an anchor; `crls` and the stored ones say whether that issuer is revoked.
 //   ENDORSEMENT_MISSING  no certificate of its issuer
 //   CRL_INVALID          not signed by it
 //   CRL_EXPIRED          not in force
@@ -44,10 +48,7 @@ void AddAnchorCertificates(const TrustAnchors& anchors,
                            std::vector<x509::Certificate>& to);
 
 // The certificates of all stored chains.
-// ENDORSEMENT_MALFORMED: a stored one does not parse.
-absl::StatusOr<std::vector<x509::Certificate>> StoredCertificates(
-    const VerifyInputs& inputs);
-absl::StatusOr<std::vector<x509::Crl>> StoredCrls(const VerifyInputs& inputs);
+std::vector<x509::Certificate> StoredCertificates(const VerifyInputs& inputs);
 
 }  // namespace kms::policy
 

@@ -9,12 +9,14 @@
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "kms/crypto/x509/limits.h"
-#include "policy/dcap/json.h"
+#include "policy/dcap/limits.h"
 #include "policy/dcap/pck_certificate.h"
+#include "policy/formats/json.h"
 
 namespace kms::dcap {
 namespace {
 
+using formats::JsonValue;
 using x509::Certificate;
 
 constexpr size_t kSignatureBytes = 64;
@@ -33,7 +35,12 @@ absl::Status Malformed(absl::string_view name, absl::string_view fault) {
 // {"<name>": {...}, "signature": "<hex>"} and nothing else.
 absl::StatusOr<SignedJson> ParseSignedJson(absl::string_view name,
                                            BytesView json) {
-  KMS_ASSIGN_OR_RETURN(const JsonValue document, ParseJson(json));
+  const absl::StatusOr<JsonValue> parsed =
+      formats::ParseJson(AsStringView(json), "dcap json", kJsonBounds);
+  if (!parsed.ok()) {
+    return Refuse(v1::ENDORSEMENT_MALFORMED, parsed.status().message());
+  }
+  const JsonValue& document = *parsed;
   const JsonValue* body = document.Find(name);
   const JsonValue* signature = document.Find("signature");
   if (body == nullptr || !body->is_object() || signature == nullptr ||
@@ -120,13 +127,13 @@ absl::Status CheckSignature(absl::string_view name, const SignedJson& json,
 absl::Status CheckInForce(absl::string_view name, absl::Time issued,
                           absl::Time next_update, absl::Time now) {
   if (now < issued) {
-    return Refuse(v1::CERTIFICATE_NOT_YET_VALID,
-                  absl::StrCat("dcap ", name, ": issued ",
+    return Refuse(v1::COLLATERAL_EXPIRED,
+                  absl::StrCat("dcap ", name, ": only issued ",
                                absl::FormatTime(issued, absl::UTCTimeZone())));
   }
   if (now > next_update) {
     return Refuse(
-        v1::CERTIFICATE_EXPIRED,
+        v1::COLLATERAL_EXPIRED,
         absl::StrCat("dcap ", name, ": next update was due ",
                      absl::FormatTime(next_update, absl::UTCTimeZone())));
   }

@@ -78,9 +78,9 @@ class Verified {
 //   ENDORSEMENT_MISSING    a certificate or the root CA's CRL is absent
 //   ENDORSEMENT_MISMATCH   the signer is not Intel's TCB signer
 //   CHAIN_UNTRUSTED        also: not signed by that signer
-//   CERTIFICATE_NOT_YET_VALID, CERTIFICATE_EXPIRED
-//                          also: before issueDate or past nextUpdate
-//   CERTIFICATE_REVOKED, CRL_INVALID, CRL_EXPIRED
+//   COLLATERAL_EXPIRED     before issueDate or past nextUpdate
+//   CERTIFICATE_NOT_YET_VALID, CERTIFICATE_EXPIRED, CERTIFICATE_REVOKED,
+//   CRL_INVALID, CRL_EXPIRED
 absl::StatusOr<Verified<TcbInfo>> VerifyTcbInfo(BytesView json,
                                                 const SignerInputs& inputs);
 

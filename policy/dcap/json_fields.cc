@@ -12,6 +12,8 @@
 namespace kms::dcap {
 namespace {
 
+using formats::JsonValue;
+
 const JsonValue& NoValue() {
   static const auto* const kNone = new JsonValue();
   return *kNone;

@@ -18,15 +18,15 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "policy/dcap/json.h"
 #include "policy/dcap/tcb_status.h"
+#include "policy/formats/json.h"
 
 namespace kms::dcap {
 
 class JsonFields {
  public:
   // `object` and `fault` outlive this; `fault` starts out empty.
-  JsonFields(const JsonValue& object, std::string* fault);
+  JsonFields(const formats::JsonValue& object, std::string* fault);
 
   bool failed() const { return !fault_->empty(); }
   // `name`: a literal, shown to whoever sent the file.
@@ -37,9 +37,10 @@ class JsonFields {
   }
 
   // The member itself, of that kind; an empty value when failed.
-  const JsonValue& Object(absl::string_view name);
+  const formats::JsonValue& Object(absl::string_view name);
   // Of 1 to `count_max` items.
-  const std::vector<JsonValue>& Array(absl::string_view name, size_t count_max);
+  const std::vector<formats::JsonValue>& Array(absl::string_view name,
+                                               size_t count_max);
 
   absl::string_view Text(absl::string_view name);
   uint64_t Number(absl::string_view name, uint64_t max);
@@ -61,7 +62,7 @@ class JsonFields {
  private:
   void ReadHex(absl::string_view name, uint8_t* to, size_t size);
 
-  const JsonValue& object_;
+  const formats::JsonValue& object_;
   std::string* const fault_;
 };
 

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 
+#include "policy/formats/json.h"
+
 namespace kms::dcap {
 
 // A quote is about 5 KiB; the kernel and hypervisors hand it out in buffers of
@@ -14,10 +16,9 @@ inline constexpr size_t kQuoteBytesMax = 64 * 1024;
 inline constexpr size_t kQeAuthDataBytesMax = 1024;
 
 // A TCB info is under 8 KiB, a QE identity under 2 KiB. Each new TCB recovery
-// adds a level of 1 KiB.
-inline constexpr size_t kSignedJsonBytesMax = 128 * 1024;
-inline constexpr size_t kJsonDepthMax = 8;       // Real ones nest to six.
-inline constexpr size_t kJsonValuesMax = 16384;  // Real ones have under 1,000.
+// adds a level of 1 KiB. Real ones nest to six, and have under 1,000 values.
+inline constexpr formats::JsonBounds kJsonBounds = {
+    .bytes_max = 128 * 1024, .depth_max = 8, .values_max = 16384};
 
 // Levels, module identities, advisories of one level. Real ones: under 20.
 inline constexpr size_t kTcbLevelsMax = 256;

@@ -17,6 +17,7 @@
 #include "kms/crypto/x509/crl.h"
 #include "policy/dcap/collateral.h"
 #include "policy/verifier/collateral.h"
+#include "policy/verifier/crls.h"
 #include "policy/verifier/evidence_files.h"
 
 namespace kms::dcap {
@@ -68,49 +69,20 @@ absl::StatusOr<File> Choose(absl::string_view role, absl::string_view subject,
                 absl::StrCat("dcap evidence: no file of role ", role));
 }
 
-// RFC 5280 4.2.1.1: two CAs of one name differ in their keys.
-bool Issued(const Certificate& ca, const std::string& issuer_der,
-            const std::string& authority_key_id) {
-  return ca.subject_der() == issuer_der &&
-         (authority_key_id.empty() || ca.subject_key_id().empty() ||
-          ca.subject_key_id() == authority_key_id);
-}
-
-struct CrlFile {
-  Crl crl;
-  v1::CollateralClaims claims;
-};
-
-CrlFile MakeCrlFile(absl::string_view role, Crl crl, BytesView content,
-                    bool stored) {
-  const std::string subject =
-      Hex(crypto::Sha256(AsBytes(crl.issuer_der() + crl.authority_key_id())));
-  File file = MakeFile(role, subject, content, stored);
-  uint64_t number = 0;
-  for (char c : crl.number()) number = number << 8 | static_cast<uint8_t>(c);
-  file.claims.set_number(number);
-  file.claims.set_issued_us(absl::ToUnixMicros(crl.this_update()));
-  file.claims.set_next_update_us(absl::ToUnixMicros(crl.next_update()));
-  return {.crl = std::move(crl), .claims = std::move(file.claims)};
-}
-
-// The list of `ca`. Nothing if there is none: VerifyChain then says for which
-// CA.
-absl::StatusOr<std::optional<CrlFile>> ChooseCrl(
+// The list of `ca`: the stored one, or the sender's in its own role. Nothing if
+// there is none: CheckCrls then says for which CA.
+absl::StatusOr<std::optional<policy::ChosenCrl>> ChooseCrl(
     absl::string_view role, const Certificate& ca, const v1::Evidence& evidence,
     const policy::VerifyInputs& inputs) {
-  if (inputs.collateral != nullptr) {
-    for (const CollateralItem* item : inputs.collateral->OfRole("crl")) {
-      KMS_ASSIGN_OR_RETURN(Crl crl, Crl::Parse(AsBytes(item->content)));
-      if (Issued(ca, crl.issuer_der(), crl.authority_key_id())) {
-        return MakeCrlFile("crl", std::move(crl), AsBytes(item->content), true);
-      }
-    }
-  }
+  KMS_ASSIGN_OR_RETURN(std::optional<policy::ChosenCrl> stored,
+                       policy::FindStoredCrl(ca, inputs.collateral));
+  if (stored.has_value()) return stored;
   const std::string* content = policy::FindFile(evidence, role);
   if (content == nullptr) return std::nullopt;
   KMS_ASSIGN_OR_RETURN(Crl crl, ParseCrlFile(AsBytes(*content)));
-  return MakeCrlFile(role, std::move(crl), AsBytes(*content), false);
+  policy::ChosenCrl offered = policy::OfferedCrl(std::move(crl), ca);
+  offered.claims.set_kind(std::string(role));
+  return offered;
 }
 
 struct PckChain {
@@ -134,32 +106,24 @@ absl::StatusOr<PckChain> VerifyPckChain(const UnverifiedQuote& quote,
                          ParseChainFile(AsBytes(*more)));
     pool.insert(pool.end(), certificates.begin(), certificates.end());
   }
-  // The path says whose lists are wanted, not names: among what is offered may
-  // be a certificate that has a CA's name and leads nowhere, so that its
-  // root's list would not be looked for in the store.
-  KMS_ASSIGN_OR_RETURN(const x509::VerifiedChain found,
-                       x509::VerifyChain(leaf, pool, anchors.x509, {},
-                                         inputs.now, {.schemes = kSchemes}));
-  KMS_ASSIGN_OR_RETURN(const std::optional<CrlFile> pck_crl,
-                       ChooseCrl("pck_crl", found.path[1], evidence, inputs));
-  KMS_ASSIGN_OR_RETURN(
-      const std::optional<CrlFile> root_crl,
-      ChooseCrl("root_ca_crl", found.path.back(), evidence, inputs));
+  // The path says whose lists are wanted (crls.h).
+  const x509::ChainRules rules = {.schemes = kSchemes, .crls_required = true};
   PckChain pck;
-  std::vector<Crl> crls;
-  if (pck_crl.has_value()) {
-    crls.push_back(pck_crl->crl);
-    platform.collateral.push_back(pck_crl->claims);
-  }
-  if (root_crl.has_value()) {
-    crls.push_back(root_crl->crl);
-    platform.collateral.push_back(root_crl->claims);
-    pck.root_ca_crl.push_back(root_crl->crl);
-  }
   KMS_ASSIGN_OR_RETURN(
-      pck.chain,
-      x509::VerifyChain(leaf, found.path, anchors.x509, crls, inputs.now,
-                        {.schemes = kSchemes, .crls_required = true}));
+      pck.chain, x509::VerifyChain(leaf, pool, anchors.x509, {}, inputs.now,
+                                   {.schemes = kSchemes}));
+  KMS_ASSIGN_OR_RETURN(
+      std::optional<policy::ChosenCrl> pck_crl,
+      ChooseCrl("pck_crl", pck.chain.path[1], evidence, inputs));
+  KMS_ASSIGN_OR_RETURN(
+      std::optional<policy::ChosenCrl> root_crl,
+      ChooseCrl("root_ca_crl", pck.chain.path.back(), evidence, inputs));
+  policy::Crls crls;
+  if (root_crl.has_value()) pck.root_ca_crl.push_back(root_crl->crl);
+  if (pck_crl.has_value()) crls.Add(*std::move(pck_crl));
+  if (root_crl.has_value()) crls.Add(*std::move(root_crl));
+  KMS_RETURN_IF_ERROR(x509::CheckCrls(crls.crls, inputs.now, rules, pck.chain));
+  platform.collateral = std::move(crls.claims);
   return pck;
 }
 

@@ -11,6 +11,8 @@
 namespace kms::dcap {
 namespace {
 
+using formats::JsonValue;
+
 constexpr absl::string_view kSubject = "dcap qe identity";
 constexpr uint64_t kVersion = 2;
 

@@ -13,9 +13,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "policy/dcap/json.h"
 #include "policy/dcap/report_body.h"
 #include "policy/dcap/tcb_info.h"
+#include "policy/formats/json.h"
 
 namespace kms::dcap {
 
@@ -41,7 +41,7 @@ std::string QeIdentitySubject(TeeKind tee);
 // `body` is the value of "enclaveIdentity". ENDORSEMENT_MALFORMED if a field is
 // absent or of the wrong form, for another version or enclave, an unknown
 // status, or two equal levels. Members that we do not know are ignored.
-absl::StatusOr<QeIdentity> ParseQeIdentity(const JsonValue& body);
+absl::StatusOr<QeIdentity> ParseQeIdentity(const formats::JsonValue& body);
 
 // OK if `report` is of the enclave that `identity` describes, whatever its
 // security version. MEASUREMENT_MISMATCH otherwise, and for a debug enclave:

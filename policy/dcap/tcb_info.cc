@@ -16,6 +16,8 @@
 namespace kms::dcap {
 namespace {
 
+using formats::JsonValue;
+
 constexpr absl::string_view kSubject = "dcap tcb info";
 constexpr uint64_t kVersion = 3;
 constexpr uint64_t kTcbType = 0;  // Components compared one by one.

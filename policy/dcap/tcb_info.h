@@ -14,10 +14,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "policy/dcap/json.h"
 #include "policy/dcap/pck_certificate.h"
 #include "policy/dcap/quote.h"
 #include "policy/dcap/tcb_status.h"
+#include "policy/formats/json.h"
 
 namespace kms::dcap {
 
@@ -72,10 +72,11 @@ std::string TcbInfoSubject(TeeKind tee, const Fmspc& fmspc);
 // or of the wrong form, for another version, an unknown status, or two equal
 // levels. Levels are sorted as QVL sorts them, best first, whatever their order
 // in the file; members that we do not know are ignored.
-absl::StatusOr<TcbInfo> ParseTcbInfo(const JsonValue& body);
+absl::StatusOr<TcbInfo> ParseTcbInfo(const formats::JsonValue& body);
 
 // Shared with qe_identity.cc: "tcbLevels" of `object`, best first.
-absl::StatusOr<std::vector<IsvLevel>> ParseIsvLevels(const JsonValue& object);
+absl::StatusOr<std::vector<IsvLevel>> ParseIsvLevels(
+    const formats::JsonValue& object);
 
 // The first level that `isv_svn` reaches, or null.
 const IsvLevel* FindIsvLevel(const std::vector<IsvLevel>& levels,

@@ -54,10 +54,9 @@ class VerifiedQuote {
 //   ENDORSEMENT_MALFORMED     a certificate or collateral does not parse
 //   ENDORSEMENT_MISMATCH      collateral for another platform, TEE or role
 //   CHAIN_UNTRUSTED           also: collateral that its signer did not sign
-//   CERTIFICATE_NOT_YET_VALID, CERTIFICATE_EXPIRED
-//                             also: collateral before its issue date, or past
-//                             its next update
-//   CERTIFICATE_REVOKED, CRL_INVALID, CRL_EXPIRED
+//   COLLATERAL_EXPIRED        before its issue date, or past its next update
+//   CERTIFICATE_NOT_YET_VALID, CERTIFICATE_EXPIRED, CERTIFICATE_REVOKED,
+//   CRL_INVALID, CRL_EXPIRED
 //   SIGNATURE_INVALID         the quote, or its quoting enclave's report
 //   EVIDENCE_INCONSISTENT     the quoting enclave does not name the quote's key
 //   MEASUREMENT_MISMATCH      the quoting enclave or TDX module is not Intel's

@@ -245,7 +245,7 @@ void ClaimsMaker::AddImages() {
   std::vector<const Item*> images;
   for (const uint32_t reg : roles_.images) {
     const Items* const items = Find(reg);
-    if (items == nullptr) continue;
+    if (items == nullptr) return;
     for (const Item& item : *items) {
       const BytesView data = item.event->data;
       const bool partitions = data.size() >= 8 &&
@@ -260,8 +260,9 @@ void ClaimsMaker::AddImages() {
   // In the log's order, which between two registers is the sender's word.
   std::sort(images.begin(), images.end(),
             [](const Item* a, const Item* b) { return a->event < b->event; });
+  v1::BootApplications& applications = *claims_.mutable_boot_applications();
   for (const Item* const image : images) {
-    claims_.add_boot_applications(DigestOfEvent(*image));
+    applications.add_digests(DigestOfEvent(*image));
   }
 }
 

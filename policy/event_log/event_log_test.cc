@@ -86,6 +86,9 @@ TEST(EventLogParserTest, RefusesBadHeaders) {
   EXPECT_EQ(CodeOf(Header({.banks = {{0x000b, 32}, {0x000b, 32}}})),
             v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(CodeOf(Header({.rest = "x"})), v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(
+      CodeOf(PlainEvent(0, kEvNoAction, std::string("Spec ID Event03\0", 16))),
+      v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(CodeOf(Header({.digest = std::string(20, 'x')})),
             v1::EVIDENCE_MALFORMED);
   HeaderFields nine;
@@ -210,10 +213,37 @@ TEST(MeasuredTest, TakesOnlyTextForText) {
   EXPECT_EQ(MeasuredOf(5, Utf16Data("wide"), Utf16Data("wide"))->text, "wide");
   for (const std::string& binary :
        {std::string("a\0b", 3), std::string("\x1b[2J"), std::string("\xff\xfe"),
-        std::string("\xe2\x80\xae turned"), std::string()}) {
+        std::string("\xe2\x80\xae turned"), std::string("a\x7f"),
+        std::string("a\xc2\x85"), std::string(),
+        // UTF-16, but not ended as text is.
+        std::string("\x00\x30", 2), std::string("A\0B\0", 4)}) {
     ASSERT_TRUE(MeasuredOf(5, binary, binary).has_value());
     EXPECT_EQ(MeasuredOf(5, binary, binary)->text, "");
   }
+}
+
+TEST(MeasuredTest, SaysNothingOfAVariableThatIsNone) {
+  const auto measured =
+      MeasuredOf(kEvEfiVariableDriverConfig, "no variable", "no variable");
+  ASSERT_TRUE(measured.has_value());
+  EXPECT_EQ(measured->text, "");
+  EXPECT_FALSE(measured->value.has_value());
+}
+
+// What kmsctl shows in brackets.
+TEST(MeasuredTest, LabelsWhatNobodyMeasured) {
+  const auto label = [](uint32_t type, const std::string& data) {
+    return UnmeasuredLabel({.index = 8, .type = type, .data = AsBytes(data)});
+  };
+  EXPECT_EQ(label(kEvIpl, "text"), "text");
+  EXPECT_EQ(
+      label(kEvEventTag, ByteWriter().U32Le(1).U32Le(4).Bytes("text").Take()),
+      "text");
+  EXPECT_EQ(label(kEvEventTag, "8 bytes."), "8 bytes.");
+  EXPECT_EQ(label(kEvEfiVariableBoot,
+                  VariableData(std::string(16, 'g'), "Name", "data")),
+            "Name-67676767-6767-6767-6767-676767676767");
+  EXPECT_EQ(label(kEvEfiVariableBoot, "no variable"), "");
 }
 
 TEST(UefiVariableTest, ReadsExactlyOne) {
@@ -253,10 +283,13 @@ TEST(UefiVariableTest, ReadsTextInUtf16) {
   EXPECT_FALSE(text({'a', 0, 'b'}).has_value());
   EXPECT_FALSE(text({'a', 0xd83d}).has_value());
   EXPECT_FALSE(text({'a', 0xd83d, 'b'}).has_value());
+  EXPECT_FALSE(text({'a', 0xd83d, 0xe000}).has_value());
   EXPECT_FALSE(text({0xde00, 'a'}).has_value());
   EXPECT_FALSE(text({}).has_value());
   EXPECT_FALSE(text({0}).has_value());
   EXPECT_FALSE(Utf16Text(AsBytes("abc")).has_value());
+  EXPECT_FALSE(Utf8Text({}).has_value());
+  EXPECT_FALSE(Utf8Text(AsBytes(std::string(1, '\0'))).has_value());
 }
 
 TEST(UefiVariableTest, ReadsTheDescriptionOfALoadOption) {

@@ -185,7 +185,7 @@ TEST(RealLogsTest, CcelOfADirectBootLeadsToItsQuote) {
   EXPECT_EQ(claims->events_size(), 20);
   EXPECT_TRUE(claims->has_secure_boot());
   EXPECT_FALSE(claims->secure_boot());  // Measured as empty.
-  EXPECT_EQ(claims->boot_applications_size(), 1);
+  EXPECT_EQ(claims->boot_applications().digests_size(), 1);
   EXPECT_EQ(claims->load_options().size(), 48u);
   EXPECT_EQ(claims->initrd().size(), 48u);
   EXPECT_EQ(claims->kernel_command_line(), "");
@@ -197,7 +197,7 @@ TEST(RealLogsTest, CcelOfAGrubBootLeadsToItsQuote) {
   ASSERT_TRUE(claims.ok()) << claims.status();
   EXPECT_TRUE(claims->has_secure_boot());
   EXPECT_FALSE(claims->secure_boot());
-  EXPECT_EQ(claims->boot_applications_size(), 2);
+  EXPECT_EQ(claims->boot_applications().digests_size(), 2);
   // RTMR2 also has digests of files, among which a line could hide.
   EXPECT_EQ(claims->kernel_command_line(), "");
   EXPECT_TRUE(claims->initrd().empty());
@@ -229,7 +229,7 @@ TEST(RealLogsTest, TcgLogLeadsToThePcrsThatATpmQuoted) {
   EXPECT_TRUE(claims->secure_boot());
   EXPECT_TRUE(absl::StartsWith(claims->kernel_command_line(),
                                "/syslinux/vmlinuz.A init="));
-  EXPECT_EQ(claims->boot_applications_size(), 3);
+  EXPECT_EQ(claims->boot_applications().digests_size(), 3);
 }
 
 v1::EventLogClaims ClaimsOf(const std::string& id) {
@@ -262,7 +262,7 @@ TEST(RealLogsTest, BelievesTheSectionsOfAUnifiedKernelImage) {
   EXPECT_EQ(claims.kernel(), claims.uki_sections().at(".linux"));
   EXPECT_EQ(claims.initrd(), claims.uki_sections().at(".initrd"));
   EXPECT_EQ(claims.uki_sections().count(".cmdline"), 1u);
-  EXPECT_EQ(claims.boot_applications_size(), 2);
+  EXPECT_EQ(claims.boot_applications().digests_size(), 2);
 }
 
 }  // namespace

@@ -66,12 +66,17 @@ absl::StatusOr<std::shared_ptr<const Chain>> BuildChain(
                        x509::Certificate::Parse(AsBytes(document.certificate)));
   KMS_ASSIGN_OR_RETURN(const std::vector<x509::Certificate> cas,
                        ParseCaBundle(document));
-  KMS_ASSIGN_OR_RETURN(policy::Crls crls,
-                       policy::CollectCrls(cas, evidence, inputs.collateral));
+  KMS_ASSIGN_OR_RETURN(const std::vector<x509::Crl> offered,
+                       policy::ReadCrls(evidence));
+  const x509::ChainRules rules = {.schemes = kSchemes};
   KMS_ASSIGN_OR_RETURN(
       x509::VerifiedChain verified,
-      x509::VerifyChain(leaf, cas, inputs.anchors.For(v1::NITRO).x509,
-                        crls.crls, inputs.now, {.schemes = kSchemes}));
+      x509::VerifyChain(leaf, cas, inputs.anchors.For(v1::NITRO).x509, {},
+                        inputs.now, rules));
+  KMS_ASSIGN_OR_RETURN(
+      policy::Crls crls,
+      policy::ChooseCrls(verified.path, offered, inputs.collateral));
+  KMS_RETURN_IF_ERROR(x509::CheckCrls(crls.crls, inputs.now, rules, verified));
   return std::make_shared<const Chain>(
       Chain{std::move(verified), std::move(crls.claims)});
 }

@@ -54,6 +54,24 @@ absl::StatusOr<std::string> ReadText(const xmlNode* node,
   return *text;
 }
 
+// ISO/IEC 19770-2: tagVersion is an integer, 0 if absent, and the next one
+// corrects the tag before. revision is the maker's own text.
+absl::StatusOr<uint64_t> ReadEdition(const xmlNode* root, const xmlNode* meta) {
+  uint32_t tag = 0;
+  if (Attribute(root, "tagVersion") != nullptr) {
+    const std::optional<uint32_t> number = ReadNumber(root, "tagVersion");
+    if (!number.has_value()) return Malformed("tagVersion is no number");
+    tag = *number;
+  }
+  uint32_t revision = 0;
+  const std::unique_ptr<std::string> text = Attribute(meta, "revision");
+  if (text == nullptr || text->empty() || text->front() != 'r' ||
+      !absl::SimpleAtoi(absl::string_view(*text).substr(1), &revision)) {
+    revision = 0;
+  }
+  return uint64_t{tag} << 32 | revision;
+}
+
 // "96.00.9F.00.01"; a driver's version has other parts.
 bool IsVbiosVersion(absl::string_view version) {
   if (version.size() != 14) return false;
@@ -122,6 +140,7 @@ absl::StatusOr<Rim> ReadRim(const xmlDoc* document) {
   Rim rim;
   KMS_ASSIGN_OR_RETURN(rim.version, ReadText(meta, "colloquialVersion"));
   KMS_ASSIGN_OR_RETURN(rim.product, ReadText(meta, "product"));
+  KMS_ASSIGN_OR_RETURN(rim.edition, ReadEdition(root, meta));
   if (IsVbiosVersion(rim.version)) {
     rim.kind = RimKind::kVbios;
     absl::AsciiStrToUpper(&rim.version);

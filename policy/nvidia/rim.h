@@ -45,6 +45,9 @@ struct Rim {
   RimKind kind = RimKind::kDriver;
   std::string product;  // "GH100", "LS10".
   std::string version;  // "550.90.07"; a VBIOS's: "96.00.9F.00.01".
+  // Which of several manifests of this id is the later one: SWID's tagVersion,
+  // then Meta's revision, "r1", where it is of that form. Zero if absent.
+  uint64_t edition = 0;
   // Active values only. By SPDM index, which is the manifest's index plus one:
   // the digests of which the measurement must be one, at least one.
   std::map<uint32_t, std::vector<std::string>> measurements;

@@ -19,6 +19,7 @@
 #include "policy/nvidia/revocation.h"
 #include "policy/nvidia/rim.h"
 #include "policy/nvidia/verify.h"
+#include "policy/verifier/certificates.h"
 #include "policy/verifier/evidence_files.h"
 
 namespace kms::nvidia {
@@ -96,15 +97,8 @@ absl::Status Session::CheckNonceFile(const UnverifiedReport& report) const {
 }
 
 absl::StatusOr<x509::VerifiedChain> Session::BuildDeviceChain() const {
-  std::vector<x509::Certificate> offered;
-  for (const v1::EvidenceFile& file : evidence_.files()) {
-    if (file.role() != "cert_chain") continue;
-    KMS_ASSIGN_OR_RETURN(std::vector<x509::Certificate> certificates,
-                         x509::ParseCertificates(AsBytes(file.content())));
-    for (x509::Certificate& certificate : certificates) {
-      offered.push_back(std::move(certificate));
-    }
-  }
+  KMS_ASSIGN_OR_RETURN(const std::vector<x509::Certificate> offered,
+                       policy::ReadCertificates(evidence_, "cert_chain"));
   // NVIDIA's order is leaf first, but order proves nothing: the device is who
   // is no CA.
   const x509::Certificate* leaf = nullptr;
@@ -254,6 +248,7 @@ v1::CollateralClaims ClaimOf(const VerifiedRim& rim, bool stored) {
   claim.set_kind(std::string(RimRole(rim.kind())));
   claim.set_subject(rim.id());
   claim.set_digest(rim.digest());
+  claim.set_number(rim.rim().edition);
   claim.set_issued_us(absl::ToUnixMicros(rim.issued()));
   claim.set_next_update_us(absl::ToUnixMicros(rim.not_after()));
   claim.set_stored(stored);

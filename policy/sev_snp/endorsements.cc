@@ -51,7 +51,7 @@ absl::Status SetLeaf(const std::string& file, Endorsements& endorsements) {
 
 absl::Status AddCrl(const std::string& file, Endorsements& endorsements) {
   KMS_ASSIGN_OR_RETURN(x509::Crl crl, x509::Crl::Parse(AsBytes(file)));
-  endorsements.crls.push_back({std::move(crl), /*stored=*/false});
+  endorsements.crls.push_back(std::move(crl));
   return absl::OkStatus();
 }
 
@@ -91,44 +91,18 @@ absl::Status AddFile(const v1::EvidenceFile& file, SigningKey kind,
                 "sev_snp evidence: a file in a role that it has no use for");
 }
 
-bool SameIssuer(const x509::Crl& a, const x509::Crl& b) {
-  return a.issuer_der() == b.issuer_der() &&
-         a.authority_key_id() == b.authority_key_id();
-}
-
 // The store holds what all vendors and products need: taken is what by its
 // names may stand above this leaf. REQUIRES: there is a leaf.
 void AddCollateral(const policy::Collateral& collateral,
-                   absl::Span<const x509::Anchor> anchors,
                    Endorsements& endorsements) {
   std::vector<Certificate> pool = endorsements.offered;
-  for (const x509::Anchor& anchor : anchors) {
-    if (anchor.certificate.has_value()) pool.push_back(*anchor.certificate);
-  }
   for (const policy::CollateralItem* item : collateral.OfRole("cert_chain")) {
     // Another vendor's, in a form that is no concern of ours.
     if (!AddCertificates(item->content, pool).ok()) continue;
   }
-  const std::vector<Certificate> above =
-      x509::MayBeAbove(*endorsements.leaf, pool);
-  for (const Certificate& certificate : above) {
+  for (const Certificate& certificate :
+       x509::MayBeAbove(*endorsements.leaf, pool)) {
     AddOnce(certificate, endorsements.offered);
-  }
-  for (const policy::CollateralItem* item : collateral.OfRole("crl")) {
-    absl::StatusOr<x509::Crl> crl = x509::Crl::Parse(AsBytes(item->content));
-    if (!crl.ok()) continue;
-    const bool concerns =
-        std::any_of(above.begin(), above.end(), [&](const Certificate& ca) {
-          return ca.subject_der() == crl->issuer_der();
-        });
-    if (!concerns) continue;
-    std::vector<OfferedCrl>& crls = endorsements.crls;
-    crls.erase(std::remove_if(crls.begin(), crls.end(),
-                              [&](const OfferedCrl& offered) {
-                                return SameIssuer(offered.crl, *crl);
-                              }),
-               crls.end());
-    crls.push_back({*std::move(crl), /*stored=*/true});
   }
 }
 
@@ -136,8 +110,7 @@ void AddCollateral(const policy::Collateral& collateral,
 
 absl::StatusOr<Endorsements> SortEndorsements(
     SigningKey kind, const v1::Evidence& evidence,
-    const policy::Collateral* collateral,
-    absl::Span<const x509::Anchor> anchors) {
+    const policy::Collateral* collateral) {
   Endorsements endorsements;
   for (const v1::EvidenceFile& file : evidence.files()) {
     KMS_RETURN_IF_ERROR(AddFile(file, kind, endorsements));
@@ -148,9 +121,7 @@ absl::StatusOr<Endorsements> SortEndorsements(
                                kind == SigningKey::kVlek ? "VLEK" : "VCEK",
                                " certificate"));
   }
-  if (collateral != nullptr) {
-    AddCollateral(*collateral, anchors, endorsements);
-  }
+  if (collateral != nullptr) AddCollateral(*collateral, endorsements);
   return endorsements;
 }
 

@@ -9,13 +9,13 @@
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
-#include "kms/crypto/digest.h"
 #include "kms/crypto/x509/chain.h"
 #include "policy/sev_snp/claims.h"
 #include "policy/sev_snp/endorsements.h"
 #include "policy/sev_snp/limits.h"
 #include "policy/sev_snp/report.h"
 #include "policy/sev_snp/verify.h"
+#include "policy/verifier/crls.h"
 #include "policy/verifier/evidence_files.h"
 
 namespace kms::sev_snp {
@@ -46,42 +46,22 @@ std::string CacheKey(SigningKey kind, const v1::Evidence& evidence,
   return key.Finish();
 }
 
-v1::CollateralClaims ClaimsOf(const OfferedCrl& offered) {
-  const x509::Crl& crl = offered.crl;
-  v1::CollateralClaims claims;
-  claims.set_kind("crl");
-  claims.set_subject(
-      Hex(crypto::Sha256(AsBytes(crl.issuer_der() + crl.authority_key_id()))));
-  claims.set_digest(crl.sha256());
-  uint64_t number = 0;
-  for (const char c : crl.number()) {
-    number = number << 8 | static_cast<uint8_t>(c);
-  }
-  claims.set_number(number);
-  claims.set_issued_us(absl::ToUnixMicros(crl.this_update()));
-  claims.set_next_update_us(absl::ToUnixMicros(crl.next_update()));
-  claims.set_stored(offered.stored);
-  return claims;
-}
-
 absl::StatusOr<Chain> BuildChain(SigningKey kind, const v1::Evidence& evidence,
                                  const policy::VerifyInputs& inputs) {
   KMS_ASSIGN_OR_RETURN(const Endorsements endorsements,
-                       SortEndorsements(kind, evidence, inputs.collateral,
-                                        inputs.anchors.For(v1::SEV_SNP).x509));
-  std::vector<x509::Crl> crls;
-  std::vector<v1::CollateralClaims> claims;
-  for (const OfferedCrl& offered : endorsements.crls) {
-    crls.push_back(offered.crl);
-    claims.push_back(ClaimsOf(offered));
-  }
+                       SortEndorsements(kind, evidence, inputs.collateral));
+  const x509::ChainRules rules = {.schemes = kSchemes};
   KMS_ASSIGN_OR_RETURN(
       x509::VerifiedChain chain,
       x509::VerifyChain(*endorsements.leaf, endorsements.offered,
-                        inputs.anchors.For(v1::SEV_SNP).x509, crls, inputs.now,
-                        {.schemes = kSchemes}));
+                        inputs.anchors.For(v1::SEV_SNP).x509, {}, inputs.now,
+                        rules));
+  KMS_ASSIGN_OR_RETURN(
+      policy::Crls crls,
+      policy::ChooseCrls(chain.path, endorsements.crls, inputs.collateral));
+  KMS_RETURN_IF_ERROR(x509::CheckCrls(crls.crls, inputs.now, rules, chain));
   return std::make_shared<const CheckedChain>(
-      CheckedChain{std::move(chain), std::move(claims)});
+      CheckedChain{std::move(chain), std::move(crls.claims)});
 }
 
 }  // namespace

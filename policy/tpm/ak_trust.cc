@@ -7,16 +7,16 @@
 #include "absl/time/time.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
-#include "kms/crypto/x509/crl.h"
 #include "kms/crypto/x509/der.h"
 #include "kms/crypto/x509/pem.h"
 #include "policy/tpm/limits.h"
+#include "policy/verifier/certificates.h"
+#include "policy/verifier/crls.h"
 
 namespace kms::tpm {
 namespace {
 
 using x509::Certificate;
-using x509::Crl;
 using x509::Extension;
 using x509::SignatureScheme;
 
@@ -68,7 +68,10 @@ absl::Status CheckPurposes(const std::vector<Certificate>& path,
   for (size_t i = 0; i < path.size(); ++i) {
     const Extension* usage = path[i].FindExtension(kExtendedKeyUsageOid);
     if (usage == nullptr) {
-      if (i == 0 && profile.purpose_required) {
+      // Who issues for TPMs alone says so of itself, as Google's CA does, and
+      // its certificates need not. Any other CA has other customers, too.
+      if (i == 0 && (profile.purpose_required ||
+                     path[1].FindExtension(kExtendedKeyUsageOid) == nullptr)) {
         return Mismatch("does not say that it is for attestation keys");
       }
       continue;
@@ -123,59 +126,6 @@ absl::StatusOr<std::string> ReadSubject(const std::vector<Certificate>& path) {
   return subject;
 }
 
-struct Offers {
-  std::vector<Certificate> certificates;
-  std::vector<Crl> crls;
-  std::vector<bool> stored;  // For each CRL.
-};
-
-absl::StatusOr<Offers> ReadOffers(const v1::Evidence& evidence,
-                                  const policy::TrustAnchors::OfType& anchors,
-                                  const policy::Collateral* collateral) {
-  Offers offers;
-  for (const v1::EvidenceFile& file : evidence.files()) {
-    if (file.role() == "ak_cert_chain") {
-      KMS_ASSIGN_OR_RETURN(std::vector<Certificate> certificates,
-                           x509::ParseCertificates(AsBytes(file.content())));
-      for (Certificate& certificate : certificates) {
-        offers.certificates.push_back(std::move(certificate));
-      }
-    } else if (file.role() == "crl") {
-      KMS_ASSIGN_OR_RETURN(Crl crl, Crl::Parse(AsBytes(file.content())));
-      offers.crls.push_back(std::move(crl));
-      offers.stored.push_back(false);
-    }
-  }
-  if (collateral == nullptr) return offers;
-  // The store holds everybody's CRLs; the chain wants its own.
-  const auto is_ours = [&](const Crl& crl) {
-    const auto issued = [&crl](const Certificate& ca) {
-      return ca.subject_der() == crl.issuer_der();
-    };
-    return std::any_of(offers.certificates.begin(), offers.certificates.end(),
-                       issued) ||
-           std::any_of(anchors.x509.begin(), anchors.x509.end(),
-                       [&](const x509::Anchor& anchor) {
-                         return anchor.certificate.has_value() &&
-                                issued(*anchor.certificate);
-                       });
-  };
-  for (const policy::CollateralItem* item : collateral->OfRole("crl")) {
-    KMS_ASSIGN_OR_RETURN(Crl crl, Crl::Parse(AsBytes(item->content)));
-    if (!is_ours(crl)) continue;
-    offers.crls.push_back(std::move(crl));
-    offers.stored.push_back(true);
-  }
-  return offers;
-}
-
-uint64_t CrlNumber(const Crl& crl) {
-  uint64_t number = 0;
-  if (crl.number().size() > sizeof number) return 0;
-  for (char c : crl.number()) number = number << 8 | static_cast<uint8_t>(c);
-  return number;
-}
-
 v1::CollateralClaims Named(const Certificate& certificate, bool leaf) {
   v1::CollateralClaims used;
   used.set_kind(leaf ? "ak_cert" : "ak_cert_chain");
@@ -184,35 +134,6 @@ v1::CollateralClaims Named(const Certificate& certificate, bool leaf) {
   used.set_issued_us(absl::ToUnixMicros(certificate.not_before()));
   used.set_next_update_us(absl::ToUnixMicros(certificate.not_after()));
   return used;
-}
-
-v1::CollateralClaims Named(const Crl& crl, bool stored) {
-  v1::CollateralClaims used;
-  used.set_kind("crl");
-  used.set_subject(crl.IssuerText());
-  used.set_digest(crl.sha256());
-  used.set_number(CrlNumber(crl));
-  used.set_issued_us(absl::ToUnixMicros(crl.this_update()));
-  used.set_next_update_us(absl::ToUnixMicros(crl.next_update()));
-  used.set_stored(stored);
-  return used;
-}
-
-// Every input of the verification but the time.
-std::string CacheKey(const Certificate& certificate,
-                     const v1::Evidence& evidence, const AkProfile& profile,
-                     const policy::VerifyInputs& inputs) {
-  policy::VerifiedCacheKey key("tpm ak certificate");
-  key.Add(absl::StrCat(profile.type, profile.purpose_required ? "!" : ""));
-  for (absl::string_view purpose : profile.purposes) key.Add(purpose);
-  key.Add(inputs.anchors.For(profile.type).digest);
-  key.Add(certificate.der());
-  for (const v1::EvidenceFile& file : evidence.files()) {
-    if (file.role() != "ak_cert_chain" && file.role() != "crl") continue;
-    key.Add(file.role()).Add(file.content());
-  }
-  if (inputs.collateral != nullptr) key.Add(inputs.collateral->digest());
-  return key.Finish();
 }
 
 }  // namespace
@@ -241,49 +162,41 @@ absl::StatusOr<Certificate> ParseAkCertificate(BytesView file) {
 absl::StatusOr<std::shared_ptr<const CertifiedAk>> VerifyAkCertificate(
     const Certificate& certificate, const v1::Evidence& evidence,
     const AkProfile& profile, const policy::VerifyInputs& inputs) {
-  const policy::TrustAnchors::OfType& anchors =
-      inputs.anchors.For(profile.type);
-  KMS_ASSIGN_OR_RETURN(const Offers offers,
-                       ReadOffers(evidence, anchors, inputs.collateral));
+  KMS_ASSIGN_OR_RETURN(const std::vector<Certificate> offered,
+                       policy::ReadCertificates(evidence, "ak_cert_chain"));
+  KMS_ASSIGN_OR_RETURN(const std::vector<x509::Crl> offered_crls,
+                       policy::ReadCrls(evidence));
+  const x509::ChainRules rules = {.schemes = kSchemes,
+                                  .understood = kUnderstood};
   std::shared_ptr<CertifiedAk> ak(new CertifiedAk());
   KMS_ASSIGN_OR_RETURN(
-      ak->chain_,
-      x509::VerifyChain(certificate, offers.certificates, anchors.x509,
-                        offers.crls, inputs.now,
-                        {.schemes = kSchemes, .understood = kUnderstood}));
+      ak->chain_, x509::VerifyChain(certificate, offered,
+                                    inputs.anchors.For(profile.type).x509, {},
+                                    inputs.now, rules));
+  KMS_ASSIGN_OR_RETURN(
+      policy::Crls crls,
+      policy::ChooseCrls(ak->chain_.path, offered_crls, inputs.collateral));
+  KMS_RETURN_IF_ERROR(
+      x509::CheckCrls(crls.crls, inputs.now, rules, ak->chain_));
   KMS_RETURN_IF_ERROR(CheckPurposes(ak->chain_.path, profile));
   KMS_ASSIGN_OR_RETURN(ak->subject_, ReadSubject(ak->chain_.path));
   for (size_t i = 0; i < ak->chain_.path.size(); ++i) {
     ak->collateral_.push_back(Named(ak->chain_.path[i], i == 0));
   }
-  for (size_t i = 0; i < offers.crls.size(); ++i) {
-    ak->collateral_.push_back(Named(offers.crls[i], offers.stored[i]));
+  for (v1::CollateralClaims& crl : crls.claims) {
+    ak->collateral_.push_back(std::move(crl));
   }
   return ak;
 }
 
-absl::StatusOr<CachedAk> FindOrVerifyAk(const Certificate& certificate,
-                                        const v1::Evidence& evidence,
-                                        const AkProfile& profile,
-                                        const policy::VerifyInputs& inputs) {
-  CachedAk cached;
-  if (inputs.cache != nullptr) {
-    cached.key = CacheKey(certificate, evidence, profile, inputs);
-    cached.ak = inputs.cache->Find<CertifiedAk>(cached.key, inputs.now);
-    cached.found = cached.ak != nullptr;
+void AddAkFiles(const v1::Evidence& evidence, policy::VerifiedCacheKey& key) {
+  for (const v1::EvidenceFile& file : evidence.files()) {
+    const std::string& role = file.role();
+    if (role == "ak_public" || role == "ak_cert" || role == "ak_cert_chain" ||
+        role == "crl") {
+      key.Add(role).Add(file.content());
+    }
   }
-  if (!cached.found) {
-    KMS_ASSIGN_OR_RETURN(
-        cached.ak, VerifyAkCertificate(certificate, evidence, profile, inputs));
-  }
-  return cached;
-}
-
-void RememberAk(const CachedAk& cached, const policy::VerifyInputs& inputs) {
-  if (inputs.cache == nullptr || cached.found) return;
-  const x509::VerifiedChain& chain = cached.ak->chain();
-  inputs.cache->Insert(cached.key, cached.ak, chain.valid_from,
-                       chain.valid_until, x509::MemoryBytes(chain));
 }
 
 std::optional<size_t> FindPinnedKey(const policy::TrustAnchors::OfType& anchors,

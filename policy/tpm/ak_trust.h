@@ -34,7 +34,8 @@ inline constexpr absl::string_view kPurposeEk = "2.23.133.8.1";
 
 struct AkProfile {
   v1::EvidenceType type = v1::TPM;  // Whose anchors may vouch.
-  // Extended key usages of which one must be stated wherever any is.
+  // Extended key usages of which one must be stated wherever any is, and by
+  // the AK's certificate or its issuer's.
   absl::Span<const absl::string_view> purposes;
   // True: the AK's own certificate must state one.
   bool purpose_required = false;
@@ -76,18 +77,8 @@ absl::StatusOr<std::shared_ptr<const CertifiedAk>> VerifyAkCertificate(
     const x509::Certificate& certificate, const v1::Evidence& evidence,
     const AkProfile& profile, const policy::VerifyInputs& inputs);
 
-// The cached result of VerifyAkCertificate; `found` tells whether it was.
-// RememberAk keeps one once the Evidence itself has verified.
-struct CachedAk {
-  std::shared_ptr<const CertifiedAk> ak;
-  std::string key;
-  bool found = false;
-};
-absl::StatusOr<CachedAk> FindOrVerifyAk(const x509::Certificate& certificate,
-                                        const v1::Evidence& evidence,
-                                        const AkProfile& profile,
-                                        const policy::VerifyInputs& inputs);
-void RememberAk(const CachedAk& cached, const policy::VerifyInputs& inputs);
+// Adds the files that the above and ParseAttestationKey read to a cache's key.
+void AddAkFiles(const v1::Evidence& evidence, policy::VerifiedCacheKey& key);
 
 // The index of the anchor that is `key` itself. Only one that was configured as
 // a bare key: a CA's key must not be able to sign quotes.

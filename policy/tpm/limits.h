@@ -4,6 +4,8 @@
 
 #include <cstddef>
 
+#include "policy/formats/json.h"
+
 namespace kms::tpm {
 
 // TPM 2.0 part 2, TPMS_ATTEST: names and nonces are under 70 bytes each, so a
@@ -20,7 +22,8 @@ inline constexpr size_t kPublicAreaBytesMax = 1024;
 inline constexpr size_t kPublicKeyFileBytesMax = 4096;
 
 // 24 PCRs of SHA-384 in JSON are under 3 KiB; spaces are allowed for.
-inline constexpr size_t kPcrsBytesMax = 16 * 1024;
+inline constexpr formats::JsonBounds kPcrsBounds = {
+    .bytes_max = 16 * 1024, .depth_max = 2, .values_max = 32};
 // PC Client Platform TPM Profile: PCRs 0 to 23, so a selection is three bytes.
 inline constexpr size_t kPcrCount = 24;
 

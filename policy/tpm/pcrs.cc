@@ -1,6 +1,5 @@
 #include "policy/tpm/pcrs.h"
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -8,7 +7,7 @@
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "kms/crypto/digest.h"
-#include "policy/formats/strict_json.h"
+#include "policy/formats/json.h"
 #include "policy/tpm/algorithm.h"
 #include "policy/tpm/limits.h"
 
@@ -22,16 +21,16 @@ absl::Status Inconsistent(absl::string_view fault) {
   return Refuse(v1::EVIDENCE_INCONSISTENT, absl::StrCat("tpm pcrs: ", fault));
 }
 
-absl::StatusOr<crypto::Hash> BankNamed(const std::string& name) {
+absl::StatusOr<crypto::Hash> BankNamed(absl::string_view name) {
   for (const crypto::Hash hash :
        {crypto::Hash::kSha256, crypto::Hash::kSha384}) {
-    if (absl::string_view(name) == HashName(hash)) return hash;
+    if (name == HashName(hash)) return hash;
   }
   return Refuse(v1::EVIDENCE_UNSUPPORTED,
                 "tpm pcrs: a bank that is neither sha256 nor sha384");
 }
 
-absl::StatusOr<uint32_t> ParseIndex(const std::string& text) {
+absl::StatusOr<uint32_t> ParseIndex(absl::string_view text) {
   uint32_t index = 0;
   if (!absl::SimpleAtoi(text, &index) || index >= kPcrCount ||
       text != absl::StrCat(index)) {
@@ -43,25 +42,22 @@ absl::StatusOr<uint32_t> ParseIndex(const std::string& text) {
 }  // namespace
 
 absl::StatusOr<UnverifiedPcrs> ParsePcrs(BytesView text) {
-  const auto json = formats::ParseStrictJson(AsStringView(text), "tpm pcrs",
-                                             kPcrsBytesMax, /*depth_max=*/2);
+  const auto json =
+      formats::ParseJson(AsStringView(text), "tpm pcrs", kPcrsBounds);
   if (!json.ok()) {
     return Refuse(v1::EVIDENCE_MALFORMED, json.status().message());
   }
-  const auto bank = json->find("bank");
-  const auto pcrs = json->find("pcrs");
-  if (json->size() != 2 || bank == json->end() || !bank->is_string() ||
-      pcrs == json->end() || !pcrs->is_object()) {
+  const formats::JsonValue* bank = json->Find("bank");
+  const formats::JsonValue* pcrs = json->Find("pcrs");
+  if (json->members.size() != 2 || bank == nullptr ||
+      !bank->String().has_value() || pcrs == nullptr || !pcrs->is_object()) {
     return Malformed("want an object of bank and pcrs");
   }
   UnverifiedPcrs result;
-  KMS_ASSIGN_OR_RETURN(result.bank,
-                       BankNamed(bank->get_ref<const std::string&>()));
-  for (const auto& [name, value] : pcrs->items()) {
+  KMS_ASSIGN_OR_RETURN(result.bank, BankNamed(*bank->String()));
+  for (const auto& [name, value] : pcrs->members) {
     KMS_ASSIGN_OR_RETURN(const uint32_t index, ParseIndex(name));
-    if (!value.is_string()) return Malformed("a value that is no text");
-    absl::StatusOr<std::string> bytes =
-        Unhex(value.get_ref<const std::string&>());
+    absl::StatusOr<std::string> bytes = Unhex(value.String().value_or("?"));
     if (!bytes.ok() || bytes->size() != crypto::HashSize(result.bank)) {
       return Malformed("a value that is not hex of its bank's size");
     }
@@ -71,13 +67,15 @@ absl::StatusOr<UnverifiedPcrs> ParsePcrs(BytesView text) {
 }
 
 std::string SerializePcrs(const UnverifiedPcrs& pcrs) {
-  nlohmann::ordered_json values = nlohmann::ordered_json::object();
+  std::string json = absl::StrCat("{\n \"bank\": \"", HashName(pcrs.bank),
+                                  "\",\n \"pcrs\": {");
+  const char* separator = "\n";
   for (const auto& [index, value] : pcrs.values) {
-    values[absl::StrCat(index)] = Hex(value);
+    absl::StrAppend(&json, separator, "  \"", index, "\": \"", Hex(value),
+                    "\"");
+    separator = ",\n";
   }
-  const nlohmann::ordered_json json = {
-      {"bank", std::string(HashName(pcrs.bank))}, {"pcrs", std::move(values)}};
-  return json.dump(1) + "\n";
+  return absl::StrCat(json, "\n }\n}\n");
 }
 
 absl::StatusOr<std::map<uint32_t, std::string>> SelectPcrs(

@@ -26,7 +26,7 @@ constexpr absl::string_view kRoles[] = {
     "crl",          "event_log",       "nonce"};
 
 // Google's certificates of attestation keys state the purpose of endorsement
-// keys, or none.
+// keys, or none under a CA that does.
 constexpr absl::string_view kPurposes[] = {kPurposeAk, kPurposeEk};
 constexpr AkProfile kProfile = {.type = v1::TPM, .purposes = kPurposes};
 
@@ -46,13 +46,7 @@ std::string CacheKey(const v1::Evidence& evidence,
                      const policy::VerifyInputs& inputs) {
   policy::VerifiedCacheKey key("tpm signer");
   key.Add(inputs.anchors.For(v1::TPM).digest);
-  for (const v1::EvidenceFile& file : evidence.files()) {
-    const std::string& role = file.role();
-    if (role == "ak_public" || role == "ak_cert" || role == "ak_cert_chain" ||
-        role == "crl") {
-      key.Add(role).Add(file.content());
-    }
-  }
+  AddAkFiles(evidence, key);
   if (inputs.collateral != nullptr) key.Add(inputs.collateral->digest());
   return key.Finish();
 }

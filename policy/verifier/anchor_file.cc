@@ -42,9 +42,13 @@ absl::StatusOr<crypto::PublicKey> ParseJwk(BytesView file) {
   } else if (text("crv") != "P-256") {
     return Bad("a JSON Web Key, but not on P-256 or P-384");
   }
+  // RFC 7518 6.2.1.2: "the length of this octet string MUST be the full size
+  // of a coordinate".
+  const size_t size = crypto::CurveFieldSize(curve);
   std::string x, y;
   if (text("kty") != "EC" || !absl::WebSafeBase64Unescape(text("x"), &x) ||
-      !absl::WebSafeBase64Unescape(text("y"), &y)) {
+      !absl::WebSafeBase64Unescape(text("y"), &y) || x.size() != size ||
+      y.size() != size) {
     return Bad("a JSON Web Key, but not a whole one of kty EC");
   }
   return crypto::PublicKey::FromPoint(

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_replace.h"
+#include "kms/crypto/x509/issue.h"
 #include "kms/crypto/x509/pem.h"
 
 namespace kms::policy {
@@ -36,6 +37,24 @@ TEST(AnchorFileTest, ReadsOneKeyInEachForm) {
   EXPECT_EQ(pem->key, jwk->key);
 }
 
+TEST(AnchorFileTest, ReadsOneCertificate) {
+  const x509::IssuerKey key = x509::IssuerKey::GenerateEc(crypto::Curve::kP256);
+  x509::CertificateSpec spec;
+  spec.issuer = spec.subject = x509::MakeName({{"2.5.4.3", "root"}});
+  spec.not_before = absl::UnixEpoch();
+  spec.not_after = absl::UnixEpoch() + absl::Hours(1);
+  spec.spki = key.Spki();
+  spec.scheme = x509::SignatureScheme::kEcdsaSha256;
+  const std::string pem =
+      x509::ToPem(AsBytes(x509::IssueCertificate(spec, key)), "CERTIFICATE");
+  const auto anchor = ParseAnchorFile(AsBytes(pem));
+  ASSERT_TRUE(anchor.ok()) << anchor.status();
+  EXPECT_EQ(anchor->key.spki(), key.Spki());
+  ASSERT_TRUE(anchor->certificate.has_value());
+  EXPECT_EQ(anchor->certificate->public_key(), anchor->key);
+  EXPECT_FALSE(Parse(pem + pem).ok());
+}
+
 TEST(AnchorFileTest, RejectsWhatIsNotOneKey) {
   EXPECT_FALSE(Parse("").ok());
   EXPECT_FALSE(Parse("{").ok());
@@ -47,12 +66,20 @@ TEST(AnchorFileTest, RejectsWhatIsNotOneKey) {
                                  {"EC", "RSA"},
                                  {"axfR", "axfS"},
                                  {"\"x\"", "\"z\""},
+                                 {"\"P-256\"", "256"},
                                  {"}", "} {}"}}) {
     EXPECT_FALSE(Parse(absl::StrReplaceAll(kJwk, {{from, to}})).ok()) << from;
   }
+  // The same point, cut in another place.
+  EXPECT_FALSE(Parse(R"({"kty":"EC","crv":"P-256",)"
+                     R"("x":"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP",)"
+                     R"("y":"40Li_hp_m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q"})")
+                   .ok());
   const auto key = ParseAnchorFile(AsBytes(kJwk));
   const std::string pem = x509::ToPem(AsBytes(key->key.spki()), "PUBLIC KEY");
   EXPECT_FALSE(Parse(pem + pem).ok());
+  EXPECT_TRUE(Parse(pem + std::string(100, '\n')).ok());
+  EXPECT_FALSE(Parse(pem + std::string(16 * 1024, '\n')).ok());
   EXPECT_FALSE(Parse(key->key.spki() + "x").ok());
 }
 

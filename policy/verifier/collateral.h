@@ -29,8 +29,7 @@ struct CollateralItem {
   //   qe_identity  "TD_QE" or "QE"
   //   tcb_info_issuer_chain, qe_identity_issuer_chain  that of their item
   //   rim_driver, rim_vbios  the manifest's id
-  //   crl          hex of the SHA-256 of the issuer's DER name and its
-  //                authority key id
+  //   crl          crls.h, CrlSubject: of the key that signs it
   //   cert_chain   hex of the SHA-256 of the file
   std::string subject;
   std::string content;

@@ -1,9 +1,14 @@
-// The CRLs for one certificate chain: those that the service keeps, and those
-// that come with the Evidence, in role "crl".
-// Thread-safe: a free function. Verifies nothing: chain.h does.
+// The CRLs for one verified path of certificates: those that the service
+// keeps, and those that come with the Evidence.
+//
+// The path says whose lists are wanted, never names among what is offered: a
+// decoy with a CA's name could hide the list of the CA itself.
+// Thread-safe: free functions. Verifies nothing: x509::CheckCrls does.
 #ifndef POLICY_VERIFIER_CRLS_H_
 #define POLICY_VERIFIER_CRLS_H_
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -16,18 +21,44 @@
 
 namespace kms::policy {
 
+// What the list of `ca` is kept under (collateral.h): hex of the SHA-256 of
+// its DER name and of the SHA-256 of its key. A CA that changes its key, or
+// another one of the same name, has a list of its own, and nobody else can
+// sign what is kept under it.
+std::string CrlSubject(const x509::Certificate& ca);
+
+// RFC 5280 4.2.1.1: by names and key ids, `ca` may have issued `crl`.
+bool MayBeOf(const x509::Crl& crl, const x509::Certificate& ca);
+
+struct ChosenCrl {
+  x509::Crl crl;
+  v1::CollateralClaims claims;  // What Claims say of it.
+};
+
+// The stored list of `ca`; nothing if there is none. `collateral` may be null.
+// ENDORSEMENT_MALFORMED, CRL_INVALID: Crl::Parse, of this CA's list alone.
+absl::StatusOr<std::optional<ChosenCrl>> FindStoredCrl(
+    const x509::Certificate& ca, const Collateral* collateral);
+
+// A sender's `crl` for `ca`.
+ChosenCrl OfferedCrl(x509::Crl crl, const x509::Certificate& ca);
+
+// The sender's lists: the files of role "crl". Codes of Crl::Parse.
+absl::StatusOr<std::vector<x509::Crl>> ReadCrls(const v1::Evidence& evidence);
+
 struct Crls {
   std::vector<x509::Crl> crls;
   std::vector<v1::CollateralClaims> claims;  // Of each, in the same order.
+
+  void Add(ChosenCrl chosen);
 };
 
-// Of the stored CRLs, which are those of all vendors, the ones that a CA among
-// `cas` is named by; of the sender's, all but those whose issuer has a stored
-// one. `collateral` may be null.
-// ENDORSEMENT_MALFORMED, CRL_INVALID: Crl::Parse.
-absl::StatusOr<Crls> CollectCrls(absl::Span<const x509::Certificate> cas,
-                                 const v1::Evidence& evidence,
-                                 const Collateral* collateral);
+// The lists for `path`, leaf first: of each CA the stored one; of `offered`,
+// those whose CA has none stored.
+// Codes of FindStoredCrl. CRL_INVALID: an offered one is of no CA of the path.
+absl::StatusOr<Crls> ChooseCrls(absl::Span<const x509::Certificate> path,
+                                absl::Span<const x509::Crl> offered,
+                                const Collateral* collateral);
 
 }  // namespace kms::policy
 

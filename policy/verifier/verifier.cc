@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -227,9 +228,13 @@ absl::StatusOr<v1::Claims> VerifyBundle(const v1::EvidenceBundle& bundle,
   v1::Claims claims;
   for (const v1::Evidence& evidence : bundle.evidence()) {
     KMS_ASSIGN_OR_RETURN(
-        const v1::Claims piece,
+        v1::Claims piece,
         FindVerifier(evidence.type())->Verify(evidence, inputs));
-    claims.MergeFrom(piece);
+    if (bundle.evidence_size() == 1) {
+      claims = std::move(piece);  // Not a second copy.
+    } else {
+      claims.MergeFrom(piece);
+    }
   }
   KMS_RETURN_IF_ERROR(CheckDistinct(claims));
   Sort(*claims.mutable_collateral());

@@ -1,5 +1,4 @@
-// What shared_log.h promises, asked of every implementation that needs no
-// other process.
+// What shared_log.h promises, asked of every implementation.
 
 #include <functional>
 #include <memory>
@@ -9,12 +8,15 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kms/base/refusal.h"
 #include "storage/engine/memory_engine.h"
 #include "storage/engine/rocksdb_engine.h"
+#include "storage/log/etcd/etcd_log.h"
+#include "storage/log/etcd/testing.h"
 #include "storage/log/local/local_log.h"
 #include "storage/log/shared_log.h"
 #include "storage/log/simulated/simulated_log.h"
@@ -64,6 +66,22 @@ Fixture MakeSimulated() {
   auto service = std::make_unique<SimulatedLog>(kEpoch, /*seed=*/1);
   auto log = service->Attach();
   return {nullptr, std::move(service), std::move(log)};
+}
+
+// One etcd for all, a prefix for each.
+TestEtcd& Etcd() {
+  static TestEtcd etcd;
+  return etcd;
+}
+
+Fixture MakeEtcd() {
+  static int count = 0;
+  EtcdLogOptions options;
+  options.endpoints = Etcd().endpoints();
+  options.prefix = absl::StrCat("conformance/", ++count);
+  auto log = EtcdLog::Create(options, kEpoch, absl::Now() + absl::Seconds(20));
+  EXPECT_TRUE(log.ok()) << log.status();
+  return {nullptr, nullptr, *std::move(log)};
 }
 
 struct Kind {
@@ -116,7 +134,8 @@ INSTANTIATE_TEST_SUITE_P(
     Logs, LogTest,
     testing::Values(Kind{"LocalOnMemory", MakeLocalOnMemory, true},
                     Kind{"LocalOnRocksdb", MakeLocalOnRocksdb, true},
-                    Kind{"Simulated", MakeSimulated, false}),
+                    Kind{"Simulated", MakeSimulated, false},
+                    Kind{"Etcd", MakeEtcd, true}),
     [](const auto& suite) { return suite.param.name; });
 
 TEST_P(LogTest, BeginsEmpty) {

@@ -10,23 +10,29 @@ namespace kms::storage {
 
 void Replica::Impl::ApplierLoop() {
   for (;;) {
-    const auto entries =
-        options_.log->Read(machine_->applied(), kReadBytesMax, kReadWait);
+    const bool read = ApplierStep(kReadWait);
     {
       absl::MutexLock lock(&mutex_);
       if (ended_ || !fatal_.ok()) return;
     }
-    if (absl::IsUnavailable(entries.status()) ||
-        (entries.ok() && entries->empty())) {
-      if (!entries.ok() && !WaitToRetry()) return;
-      continue;
-    }
-    if (!entries.ok()) return Fatal(entries.status());
-    for (const LogEntry& entry : *entries) {
-      const absl::Status applied = ApplyEntry(entry);
-      if (!applied.ok()) return Fatal(applied);
-    }
+    if (!read && !WaitToRetry()) return;
   }
+}
+
+bool Replica::Impl::ApplierStep(absl::Duration wait) {
+  const auto entries =
+      options_.log->Read(machine_->applied(), kReadBytesMax, wait);
+  {
+    absl::MutexLock lock(&mutex_);
+    if (ended_ || !fatal_.ok()) return true;
+  }
+  if (absl::IsUnavailable(entries.status())) return false;
+  absl::Status status = entries.status();
+  for (size_t i = 0; status.ok() && i < entries->size(); ++i) {
+    status = ApplyEntry((*entries)[i]);
+  }
+  if (!status.ok()) Fatal(status);
+  return true;
 }
 
 absl::Status Replica::Impl::ApplyEntry(const LogEntry& entry) {

@@ -27,11 +27,41 @@ absl::Status Replica::Impl::CatchUp(absl::Time deadline) {
       if (tail->index == 0 && machine_->applied().index == 0) {
         return Refuse(v1::NOT_INITIALIZED, "log: empty; run init first");
       }
+      if (machine_->applied().index != 0 && tail->index != 0 &&
+          tail->epoch > machine_->applied().epoch) {
+        KMS_RETURN_IF_ERROR(FollowEpoch(tail->epoch, deadline));
+      }
       std::optional<BatchResult> last;
       return ApplyThrough(*tail, deadline, last);
     }
     if (!absl::IsUnavailable(tail.status()) || absl::Now() >= deadline) {
       return tail.status();
+    }
+    absl::SleepFor(options_.retry_delay);
+  }
+}
+
+// Applies the first entry of `epoch`, which must follow the state.
+absl::Status Replica::Impl::FollowEpoch(uint64_t epoch, absl::Time deadline) {
+  for (;;) {
+    const auto entries =
+        options_.log->Read({epoch, 0}, /*bytes_max=*/0, absl::ZeroDuration());
+    if (absl::IsOutOfRange(entries.status())) {
+      return absl::FailedPreconditionError(
+          "replica: the log's new epoch has left this instance behind; it "
+          "must join again");
+    }
+    if (!entries.ok() && !absl::IsUnavailable(entries.status())) {
+      return entries.status();
+    }
+    if (entries.ok() && !entries->empty()) {
+      KMS_RETURN_IF_ERROR(machine_->Apply(entries->front()).status());
+      absl::MutexLock lock(&mutex_);
+      keeper_ = LogKeeper(machine_->applied(), options_.boot_time());
+      return absl::OkStatus();
+    }
+    if (absl::Now() >= deadline) {
+      return NotOrdered("the log could not be read in time");
     }
     absl::SleepFor(options_.retry_delay);
   }
@@ -117,44 +147,37 @@ absl::Status Replica::Impl::OpenIncarnation(absl::Time deadline) {
   }
 }
 
-absl::Status Replica::Bootstrap(const BootstrapOptions& options,
-                                absl::Time deadline) {
-  KMS_ASSIGN_OR_RETURN(const LogPosition tail, options.log->Tail());
-  if (tail.index != 0) {
-    return Refuse(v1::ALREADY_INITIALIZED, "log: not empty");
-  }
+namespace {
+
+// Completes the first command of an epoch, and appends its entry.
+absl::Status AppendGenesis(const BootstrapOptions& options,
+                           ::storage::v1::Genesis genesis, uint64_t incarnation,
+                           absl::Time deadline) {
   const int64_t now_us = absl::ToUnixMicros(options.clock->Now());
-  ::storage::v1::Command command;
-  command.set_salt(options.salt);
-  command.set_principal(options.principal);
-  command.set_proposed_at_us(now_us);
-  auto& genesis = *command.mutable_genesis();
-  genesis.set_cluster_id(options.cluster_id);
-  genesis.set_epoch(tail.epoch);
   genesis.set_reason(options.reason);
-  genesis.set_feature_level(kFeatureLevelMax);
-  genesis.set_approval_threshold(options.approval_threshold);
   genesis.set_epoch_started_us(now_us);
-  for (const auto& approver : options.approvers) {
-    *genesis.add_approvers() = approver;
-  }
   auto& first = *genesis.mutable_first_instance();
   first.set_instance_id(ToBytes(options.instance));
   first.set_public_key(options.signing_key->public_key());
   first.set_feature_level_min(kFeatureLevelMin);
   first.set_feature_level_max(kFeatureLevelMax);
+  ::storage::v1::Command command;
+  command.set_salt(options.salt);
+  command.set_principal(options.principal);
+  command.set_proposed_at_us(now_us);
+  *command.mutable_genesis() = std::move(genesis);
 
   Batch batch;
   batch.set_instance_id(ToBytes(options.instance));
-  batch.set_incarnation(1);
+  batch.set_incarnation(incarnation);
   batch.set_sequence(1);
   batch.set_clock_us(now_us);
-  batch.set_feature_level(kFeatureLevelMax);
+  batch.set_feature_level(command.genesis().feature_level());
   batch.add_commands()->set_command(command.SerializeAsString());
   KMS_ASSIGN_OR_RETURN(
       const std::string sealed,
       SealBatch(*options.envelope, *options.signing_key, batch));
-  const BatchId id = {options.instance, 1, 1};
+  const BatchId id = {options.instance, incarnation, 1};
   auto position = options.log->Append(id, AsBytes(sealed));
   while (absl::IsUnavailable(position.status()) && absl::Now() < deadline) {
     absl::SleepFor(options.retry_delay);
@@ -168,13 +191,84 @@ absl::Status Replica::Bootstrap(const BootstrapOptions& options,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Replica>> Replica::Open(
+}  // namespace
+
+absl::Status Replica::Bootstrap(const BootstrapOptions& options,
+                                absl::Time deadline) {
+  KMS_ASSIGN_OR_RETURN(const LogPosition tail, options.log->Tail());
+  if (tail.index != 0) {
+    return Refuse(v1::ALREADY_INITIALIZED, "log: not empty");
+  }
+  ::storage::v1::Genesis genesis;
+  genesis.set_cluster_id(options.cluster_id);
+  genesis.set_epoch(tail.epoch);
+  genesis.set_feature_level(kFeatureLevelMax);
+  genesis.set_approval_threshold(options.approval_threshold);
+  for (const auto& approver : options.approvers) {
+    *genesis.add_approvers() = approver;
+  }
+  return AppendGenesis(options, std::move(genesis), /*incarnation=*/1,
+                       deadline);
+}
+
+absl::Status Replica::BeginEpoch(const ReplicaOptions& last,
+                                 BootstrapOptions next, BeginLogFn begin_log,
+                                 absl::Time deadline) {
+  KMS_ASSIGN_OR_RETURN(std::unique_ptr<StateMachine> machine,
+                       StateMachine::Open(*last.state, *last.envelope));
+  Impl impl(last, std::move(machine));
+  const uint64_t ended = impl.View()->position().epoch;
+  if (ended == 0) {
+    return Refuse(v1::NOT_INITIALIZED, "state: empty; run init first");
+  }
+  if (last.log != nullptr) {
+    const absl::Status caught_up = impl.CatchUp(deadline);
+    if (absl::IsOutOfRange(caught_up)) {
+      return absl::FailedPreconditionError(
+          "replica: the log has trimmed what this instance lacks; begin the "
+          "epoch on one that is not behind");
+    }
+    // A log that lost its end, or all of it, ends where the state does.
+    if (!absl::IsDataLoss(caught_up)) KMS_RETURN_IF_ERROR(caught_up);
+  }
+  KMS_RETURN_IF_ERROR(impl.CheckRegistration());
+  const auto view = impl.View();
+  // An earlier try began it: in the new epoch only its beginner is registered.
+  if (view->position().epoch != ended) return absl::OkStatus();
+  // From here on the log of the ended epoch is not needed any more.
+  KMS_RETURN_IF_ERROR(last.state->Flush());
+  KMS_ASSIGN_OR_RETURN(next.log, begin_log(*view));
+  ::storage::v1::Genesis genesis;
+  genesis.set_cluster_id(view->header().cluster_id());
+  genesis.set_epoch(ended + 1);
+  genesis.set_previous_epoch(ended);
+  genesis.set_previous_index(view->position().index);
+  genesis.set_previous_digest(view->header().digest());
+  genesis.set_feature_level(view->header().feature_level());
+  genesis.set_approval_threshold(view->header().approval_threshold());
+  KMS_ASSIGN_OR_RETURN(const auto record,
+                       view->GetInstance(ToBytes(next.instance)));
+  return AppendGenesis(next, std::move(genesis), record.incarnation() + 1,
+                       deadline);
+}
+
+absl::StatusOr<std::unique_ptr<Replica::Impl>> Replica::Impl::Open(
     const ReplicaOptions& options, absl::Time deadline) {
   KMS_ASSIGN_OR_RETURN(std::unique_ptr<StateMachine> machine,
                        StateMachine::Open(*options.state, *options.envelope));
+  // What is there may be what a killed process wrote and nobody synced: the
+  // log keeper takes it to be on disk.
+  KMS_RETURN_IF_ERROR(options.state->Flush());
   auto impl = std::make_unique<Impl>(options, std::move(machine));
   KMS_RETURN_IF_ERROR(impl->CatchUp(deadline));
   KMS_RETURN_IF_ERROR(impl->OpenIncarnation(deadline));
+  return impl;
+}
+
+absl::StatusOr<std::unique_ptr<Replica>> Replica::Open(
+    const ReplicaOptions& options, absl::Time deadline) {
+  KMS_ASSIGN_OR_RETURN(std::unique_ptr<Impl> impl,
+                       Impl::Open(options, deadline));
   impl->StartThreads();
   return std::unique_ptr<Replica>(new Replica(std::move(impl)));
 }

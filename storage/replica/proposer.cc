@@ -39,9 +39,8 @@ absl::Status Replica::Impl::CheckAdmission() const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Applied> Replica::Impl::Propose(ApprovedCommand command,
-                                               absl::Time deadline,
-                                               Announcement announcement) {
+absl::StatusOr<ProposalPtr> Replica::Impl::Enqueue(ApprovedCommand command,
+                                                   Announcement announcement) {
   if (command.command().size() > kCommandBytesMax) {
     return Refuse(v1::REQUEST_TOO_LARGE,
                   absl::StrCat("command: ", command.command().size(),
@@ -74,19 +73,33 @@ absl::StatusOr<Applied> Replica::Impl::Propose(ApprovedCommand command,
   KMS_RETURN_IF_ERROR(CheckAdmission());
   queue_.push_back(proposal);
   queued_bytes_ += proposal->bytes;
+  return proposal;
+}
+
+absl::StatusOr<Applied> Replica::Impl::Propose(ApprovedCommand command,
+                                               absl::Time deadline,
+                                               Announcement announcement) {
+  KMS_ASSIGN_OR_RETURN(const ProposalPtr proposal,
+                       Enqueue(std::move(command), std::move(announcement)));
+  absl::MutexLock lock(&mutex_);
   while (!proposal->answer.has_value()) {
     if (!proposal->answered.WaitWithDeadline(&mutex_, deadline)) continue;
-    if (proposal->answer.has_value()) break;
-    const auto queued = std::find(queue_.begin(), queue_.end(), proposal);
-    if (queued == queue_.end()) {
-      return absl::DeadlineExceededError(
-          "command: in flight; whether it is done is not known yet");
-    }
-    queue_.erase(queued);
-    queued_bytes_ -= proposal->bytes;
-    return NotOrdered("was not ordered in time");
+    if (!proposal->answer.has_value()) return GiveUp(*proposal);
   }
   return *std::move(proposal->answer);
+}
+
+absl::Status Replica::Impl::GiveUp(const Proposal& proposal) {
+  const auto queued =
+      std::find_if(queue_.begin(), queue_.end(),
+                   [&](const auto& p) { return p.get() == &proposal; });
+  if (queued == queue_.end()) {
+    return absl::DeadlineExceededError(
+        "command: in flight; whether it is done is not known yet");
+  }
+  queued_bytes_ -= proposal.bytes;
+  queue_.erase(queued);
+  return NotOrdered("was not ordered in time");
 }
 
 Batch Replica::Impl::NewBatch() const {
@@ -104,8 +117,6 @@ Batch Replica::Impl::NewBatch() const {
 
 void Replica::Impl::ProposerLoop() {
   for (;;) {
-    std::vector<ProposalPtr> proposals;
-    uint64_t sequence = 0;
     {
       absl::MutexLock lock(&mutex_);
       const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -114,15 +125,22 @@ void Replica::Impl::ProposerLoop() {
       mutex_.Await(absl::Condition(&wanted));
       AwaitAnnounced();
       if (ended_ || !fatal_.ok()) return;
-      // The only command may have left meanwhile, at its deadline.
-      if (!BatchWanted()) continue;
-      proposals = TakeBatch();
-      // A batch that was not appended leaves its number to the next.
-      sequence = sequence_ + 1;
-      in_flight_[sequence].proposals = proposals;
     }
-    ProposeBatch(sequence, proposals);
+    while (!ProposerStep()) {
+      if (!WaitToRetry()) return;
+    }
   }
+}
+
+bool Replica::Impl::ProposerStep() {
+  if (!outgoing_.has_value()) {
+    const absl::Status sealed = SealNext();
+    if (!sealed.ok()) Fatal(sealed);
+    if (!outgoing_.has_value()) return true;
+  }
+  if (!TryAppend(*outgoing_)) return false;
+  outgoing_.reset();
+  return true;
 }
 
 // Of a batch that nobody waits for, the clock is all; it goes at once.
@@ -154,57 +172,68 @@ std::vector<ProposalPtr> Replica::Impl::TakeBatch() {
   return proposals;
 }
 
-void Replica::Impl::ProposeBatch(uint64_t sequence,
-                                 const std::vector<ProposalPtr>& proposals) {
+// The next batch off the queue, into outgoing_, unless none is wanted.
+absl::Status Replica::Impl::SealNext() {
+  std::vector<ProposalPtr> proposals;
+  uint64_t sequence = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    // The only command may have left meanwhile, at its deadline.
+    if (ended_ || !fatal_.ok() || !BatchWanted()) return absl::OkStatus();
+    proposals = TakeBatch();
+    // A batch that was not appended leaves its number to the next.
+    sequence = sequence_ + 1;
+    in_flight_[sequence].proposals = proposals;
+  }
   Batch batch = NewBatch();
   batch.set_sequence(sequence);
   for (const ProposalPtr& proposal : proposals) {
     *batch.add_commands() = proposal->command;
   }
-  const auto sealed =
-      SealBatch(*options_.envelope, *options_.signing_key, batch);
-  if (!sealed.ok()) return Fatal(sealed.status());
-  {
-    // Its digest is known before it can be in the log: the applier may be
-    // faster than the answer to the append.
-    absl::MutexLock lock(&mutex_);
-    const auto in_flight = in_flight_.find(sequence);
-    if (in_flight == in_flight_.end()) return;  // Answered: stopping.
-    in_flight->second.sealed_digest = crypto::Sha256(AsBytes(*sealed));
-  }
-  AppendUntilKnown(IdOf(sequence), *sealed);
+  KMS_ASSIGN_OR_RETURN(
+      std::string sealed,
+      SealBatch(*options_.envelope, *options_.signing_key, batch));
+  // Its digest is known before it can be in the log: the applier may be
+  // faster than the answer to the append.
+  absl::MutexLock lock(&mutex_);
+  const auto in_flight = in_flight_.find(sequence);
+  if (in_flight == in_flight_.end()) return absl::OkStatus();  // Stopping.
+  in_flight->second.sealed_digest = crypto::Sha256(AsBytes(sealed));
+  outgoing_ = Outgoing{IdOf(sequence), std::move(sealed), false};
+  return absl::OkStatus();
 }
 
-void Replica::Impl::AppendUntilKnown(const BatchId& id,
-                                     const std::string& sealed) {
-  absl::StatusOr<LogPosition> position =
-      options_.log->Append(id, AsBytes(sealed));
+// False: the outcome is not known yet.
+bool Replica::Impl::TryAppend(Outgoing& batch) {
+  const absl::StatusOr<LogPosition> position =
+      options_.log->Append(batch.id, AsBytes(batch.sealed));
   // After one unknown outcome "no room" says nothing of that first try, which
   // may still come into the log.
-  for (bool unknown = false;
-       absl::IsUnavailable(position.status()) ||
-       (unknown && absl::IsResourceExhausted(position.status()));
-       position = options_.log->Append(id, AsBytes(sealed))) {
-    unknown = true;
-    if (!WaitToRetry()) return;
+  if (absl::IsUnavailable(position.status()) ||
+      (batch.unknown && absl::IsResourceExhausted(position.status()))) {
+    batch.unknown = true;
+    return false;
   }
-  if (absl::IsResourceExhausted(position.status())) {
-    absl::MutexLock lock(&mutex_);
-    const auto batch = in_flight_.find(id.sequence);
-    if (batch == in_flight_.end()) return;
-    for (const ProposalPtr& proposal : batch->second.proposals) {
-      Answer(*proposal, Refuse(v1::LIMIT_REACHED, "log: no room"));
-    }
-    in_flight_.erase(batch);
-    return;
+  if (!position.ok() && !absl::IsResourceExhausted(position.status())) {
+    Fatal(position.status());
+    return true;
   }
-  if (!position.ok()) return Fatal(position.status());
   absl::MutexLock lock(&mutex_);
-  sequence_ = id.sequence;
-  const auto batch = in_flight_.find(id.sequence);
-  if (batch != in_flight_.end()) {
-    batch->second.appended_at = options_.boot_time();
+  if (position.ok()) sequence_ = batch.id.sequence;
+  const auto in_flight = in_flight_.find(batch.id.sequence);
+  if (in_flight == in_flight_.end()) return true;
+  if (position.ok()) {
+    in_flight->second.appended_at = options_.boot_time();
+    return true;
   }
+  // Its words say what an operator can do.
+  const absl::Status refusal =
+      Refuse(v1::LIMIT_REACHED, position.status().message());
+  for (const ProposalPtr& proposal : in_flight->second.proposals) {
+    Answer(*proposal, refusal);
+  }
+  in_flight_.erase(in_flight);
+  return true;
 }
 
 }  // namespace kms::storage

@@ -21,6 +21,7 @@ std::string ToBytes(const InstanceId& id) {
 absl::Status NotOrdered(absl::string_view why) {
   return Refuse(v1::LOG_UNAVAILABLE, absl::StrCat("command: ", why));
 }
+
 void Replica::Impl::StartThreads() {
   proposer_ = std::thread([this] { ProposerLoop(); });
   applier_ = std::thread([this] { ApplierLoop(); });
@@ -106,7 +107,7 @@ void Replica::Impl::Stop(absl::Time deadline) {
               absl::DeadlineExceededError(
                   "command: in flight when this instance stopped"));
   }
-  options_.log->Interrupt();
+  if (options_.log != nullptr) options_.log->Interrupt();
   if (proposer_.joinable()) proposer_.join();
   if (applier_.joinable()) applier_.join();
   // Only shortens the next start: the log has it all.

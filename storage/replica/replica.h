@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -128,12 +129,33 @@ class Replica {
   static absl::Status Bootstrap(const BootstrapOptions& options,
                                 absl::Time deadline);
 
+  // Gives the log of the epoch after the view's; it outlives BeginEpoch.
+  using BeginLogFn =
+      absl::FunctionRef<absl::StatusOr<SharedLog*>(const StateView&)>;
+
+  // Begins the next epoch, in the log that `begin_log` gives, with an entry
+  // that names where the state of `last` stands; what last.log has beyond it is
+  // applied first. That log may be null, behind the state or damaged: then it
+  // ends where the state does. Of `next`, cluster_id, approval_threshold and
+  // approvers are the state's, and log is begin_log's. Returns once the entry
+  // is durable; Open then goes on in the new epoch, in which every other
+  // instance must join again.
+  // OK also if this instance has begun it before.
+  // ALREADY_INITIALIZED: another instance has.
+  // kFailedPrecondition: `last.instance` is not registered, or it has to catch
+  //   up first: begin the epoch on an instance that is not behind.
+  // Others: as Open and Bootstrap, begin_log's.
+  static absl::Status BeginEpoch(const ReplicaOptions& last,
+                                 BootstrapOptions next, BeginLogFn begin_log,
+                                 absl::Time deadline);
+
   // Opens and checks the state, applies what the log has beyond it, and opens
   // the next incarnation with an empty batch; then it serves. Blocks for as
   // long as that takes; gives up at `deadline`.
   // NOT_INITIALIZED (kFailedPrecondition): the log is empty.
   // kFailedPrecondition: not this cluster; `instance` is not registered with
-  //   this key, removed or fenced.
+  //   this key, removed or fenced; or a later epoch begins elsewhere than where
+  //   the state stands.
   // kUnavailable: the log was out of reach until `deadline`.
   // Others: as StateMachine::Open and Apply, SharedLog::Read.
   static absl::StatusOr<std::unique_ptr<Replica>> Open(
@@ -189,6 +211,7 @@ class Replica {
   void Stop(absl::Time deadline);
 
  private:
+  friend class SteppedReplica;
   explicit Replica(std::unique_ptr<Impl> impl);
 
   std::unique_ptr<Impl> impl_;

@@ -59,6 +59,13 @@ struct InFlight {
   std::optional<absl::Duration> appended_at;  // boot_time; nothing: unknown.
 };
 
+// A batch on its way into the log.
+struct Outgoing {
+  BatchId id;
+  std::string sealed;
+  bool unknown = false;  // An append of it may have come, or may yet come.
+};
+
 class Replica::Impl {
  public:
   Impl(const ReplicaOptions& options, std::unique_ptr<StateMachine> machine)
@@ -69,11 +76,26 @@ class Replica::Impl {
 
   ~Impl() { Stop(absl::InfinitePast()); }
 
+  // As Replica::Open, but for the threads.
+  static absl::StatusOr<std::unique_ptr<Impl>> Open(
+      const ReplicaOptions& options, absl::Time deadline);
   absl::Status CatchUp(absl::Time deadline);
   absl::Status CheckRegistration();
-  absl::Status OpenIncarnation(absl::Time deadline);
   void StartThreads();
 
+  // What the threads do, over and over, between their waits. One thread calls
+  // ProposerStep, and one ApplierStep.
+  // Seals the next batch, if one is wanted and none is on its way, and tries
+  // once to append it. False: the outcome is unknown; call again, later.
+  bool ProposerStep();
+  // Reads the log once and applies what came, waiting up to `wait` for it.
+  // False: it is out of reach; call again, later.
+  bool ApplierStep(absl::Duration wait);
+
+  // Puts a command into the queue. Codes as Propose, but for those of its
+  // wait.
+  absl::StatusOr<ProposalPtr> Enqueue(::storage::v1::ApprovedCommand command,
+                                      Announcement announcement);
   absl::StatusOr<Applied> Propose(::storage::v1::ApprovedCommand command,
                                   absl::Time deadline,
                                   Announcement announcement);
@@ -98,6 +120,8 @@ class Replica::Impl {
   absl::Status Scrub(absl::Duration now);
 
   // --- Before the threads. ---
+  absl::Status FollowEpoch(uint64_t epoch, absl::Time deadline);
+  absl::Status OpenIncarnation(absl::Time deadline);
   absl::Status ApplyThrough(LogPosition position, absl::Time deadline,
                             std::optional<BatchResult>& last);
 
@@ -105,9 +129,8 @@ class Replica::Impl {
   void ProposerLoop();
   void AwaitAnnounced() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<ProposalPtr> TakeBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ProposeBatch(uint64_t sequence,
-                    const std::vector<ProposalPtr>& proposals);
-  void AppendUntilKnown(const BatchId& id, const std::string& sealed);
+  absl::Status SealNext();
+  bool TryAppend(Outgoing& batch);
   bool BatchWanted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return ended_ || !fatal_.ok() ||
            ((!queue_.empty() || tick_wanted_) &&
@@ -123,6 +146,9 @@ class Replica::Impl {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // --- Any. ---
+  // Its caller waits no more: what he is told of it.
+  absl::Status GiveUp(const Proposal& proposal)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ::storage::v1::Batch NewBatch() const;
   BatchId IdOf(uint64_t sequence) const {
     return {options_.instance, incarnation_, sequence};
@@ -140,6 +166,7 @@ class Replica::Impl {
   std::optional<Scrubber> scrubber_;  // A pass in progress. Of Tick's thread,
   absl::Duration next_scrub_;         // as is the boot_time of the next one.
   uint64_t incarnation_ = 0;          // Set before the threads start.
+  std::optional<Outgoing> outgoing_;  // The proposer thread's.
   std::thread proposer_;
   std::thread applier_;
 

@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "kms/base/clock.h"
 #include "kms/base/refusal.h"
+#include "proto/kms/v1/audit_entry.pb.h"
 #include "storage/engine/memory_engine.h"
 #include "storage/engine/rocksdb_engine.h"
 #include "storage/log/simulated/simulated_log.h"
@@ -792,6 +793,134 @@ TEST_F(ReplicaTest, StopAnswersWhatItAcceptedAndThenRefuses) {
   first_.replica.reset();
   ASSERT_EQ(Open(first_), absl::OkStatus());
   EXPECT_TRUE(first_.replica->View()->GetPolicy("default", "p").ok());
+}
+
+// --- Epochs ---
+
+class EpochTest : public ReplicaTest {
+ protected:
+  // Ends the log's life: the service is empty, in epoch 2.
+  void LoseLog() {
+    absl::MutexLock lock(&service_.mutex);
+    service_.log.StartEpoch(2);
+  }
+  absl::Status BeginEpoch(Member& member, SharedLog* ended) {
+    ReplicaOptions last = OptionsOf(member);
+    last.log = ended;
+    BootstrapOptions next = bootstrap_;
+    next.instance = IdOf(member);
+    next.signing_key = member.instance.key.get();
+    next.reason = "etcd was lost";
+    return Replica::BeginEpoch(
+        last, next,
+        [&](const StateView& view) -> absl::StatusOr<SharedLog*> {
+          EXPECT_EQ(view.position().epoch, 1u);
+          return member.log.get();
+        },
+        Soon());
+  }
+};
+
+TEST_F(EpochTest, ANewEpochGoesOnWithTheStateAndVoidsRegistrations) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  Member second(service_, MakeTestInstance(2));
+  ASSERT_EQ(Do(first_, fixture_.Register(second.instance)), kDone);
+  ASSERT_EQ(Open(second), absl::OkStatus());
+  ASSERT_EQ(Do(first_, fixture_.PutPolicy("p")), kDone);
+  second.replica->Stop(Soon());
+  second.replica.reset();
+  const auto before = first_.replica->View();
+  first_.replica.reset();
+  const LogPosition ended = before->position();
+
+  LoseLog();
+  EXPECT_EQ(Open(first_).code(), absl::StatusCode::kOutOfRange);
+  ASSERT_EQ(BeginEpoch(first_, nullptr), absl::OkStatus());
+  // Its answer was lost, and it is asked for again.
+  ASSERT_EQ(BeginEpoch(first_, first_.log.get()), absl::OkStatus());
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  const auto view = first_.replica->View();
+  EXPECT_EQ(view->position(), (LogPosition{2, 2}));
+  EXPECT_EQ(view->header().epoch_started_us(), kTestStartUs);
+  EXPECT_GT(view->header().appraisal_generation(),
+            before->header().appraisal_generation());
+  EXPECT_GT(view->tree_size(), before->tree_size());
+  EXPECT_EQ(*view->RootAt(before->tree_size()), before->tree_root());
+  EXPECT_TRUE(view->GetPolicy("default", "p").ok());
+  EXPECT_EQ(Do(first_, fixture_.PutPolicy("q")), kDone);
+
+  const auto leaf = view->GetLeaf(before->tree_size());
+  ASSERT_TRUE(leaf.ok()) << leaf.status();
+  v1::AuditEntry entry;
+  ASSERT_TRUE(entry.ParseFromString(*leaf));
+  EXPECT_EQ(entry.cluster_started().previous_epoch(), ended.epoch);
+  EXPECT_EQ(entry.cluster_started().previous_index(), ended.index);
+  EXPECT_EQ(entry.cluster_started().previous_digest(),
+            before->header().digest());
+  EXPECT_EQ(entry.cluster_started().reason(), "etcd was lost");
+
+  EXPECT_TRUE(view->GetInstance(second.instance.id)->removed());
+  EXPECT_EQ(Open(second).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(EpochTest, AppliesWhatTheEndedLogHasBeyondTheState) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  ASSERT_EQ(Do(first_, fixture_.PutPolicy("p")), kDone);
+  first_.replica.reset();
+  first_.engine.LoseUnsynced();
+  LockedService next(2);
+  next.log.StartEpoch(2);
+  LockedLog ended(service_);
+  first_.log = std::make_unique<LockedLog>(next);
+  ASSERT_EQ(BeginEpoch(first_, &ended), absl::OkStatus());
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  EXPECT_TRUE(first_.replica->View()->GetPolicy("default", "p").ok());
+  first_.replica.reset();
+  first_.log.reset();  // Before the service it belongs to.
+}
+
+TEST_F(EpochTest, ALogBehindTheStateEndsWhereTheStateDoes) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  ASSERT_EQ(Do(first_, fixture_.PutPolicy("p")), kDone);
+  first_.replica.reset();
+  service_.log.Rollback(0, {1, 2});
+  LockedService next(2);
+  next.log.StartEpoch(2);
+  LockedLog ended(service_);
+  first_.log = std::make_unique<LockedLog>(next);
+  ASSERT_EQ(BeginEpoch(first_, &ended), absl::OkStatus());
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  EXPECT_TRUE(first_.replica->View()->GetPolicy("default", "p").ok());
+  first_.replica.reset();
+  first_.log.reset();
+}
+
+TEST_F(EpochTest, AnInstanceThatStandsElsewhereMustJoinAgain) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  Member second(service_, MakeTestInstance(2));
+  ASSERT_EQ(Do(first_, fixture_.Register(second.instance)), kDone);
+  ASSERT_EQ(Open(second), absl::OkStatus());
+  second.replica.reset();
+  ASSERT_EQ(Do(first_, fixture_.PutPolicy("p")), kDone);
+  first_.replica.reset();
+  LoseLog();
+  ASSERT_EQ(BeginEpoch(first_, nullptr), absl::OkStatus());
+  EXPECT_EQ(Open(second).code(), absl::StatusCode::kFailedPrecondition);
+  // Nor may a removed one begin it: its registration counts.
+  EXPECT_EQ(Replica::BeginEpoch(
+                OptionsOf(second), bootstrap_,
+                [](const StateView&) -> absl::StatusOr<SharedLog*> {
+                  return absl::InternalError("was asked for a log");
+                },
+                Soon())
+                .code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(EpochTest, AnEmptyStateBeginsNoEpoch) {
+  LockedService empty(1);
+  Member member(empty, fixture_.first());
+  EXPECT_EQ(RefusalOf(BeginEpoch(member, nullptr)), v1::NOT_INITIALIZED);
 }
 
 }  // namespace

@@ -42,6 +42,7 @@ absl::StatusOr<Effect> ApplyPutAnchor(ApplyContext& context,
   event.set_spki_digest(op.spki_digest());
   event.set_simulated(op.simulated());
   event.set_use(op.use());
+  event.set_evidence_type(op.evidence_type());
   return Done(context, std::move(entry));
 }
 

@@ -75,10 +75,30 @@ absl::StatusOr<Effect> CheckApprovals(ApplyContext& context);
 absl::StatusOr<std::optional<::storage::v1::KeyRecord>> FindKey(
     ApplyContext& context, absl::string_view key_id);
 
+// An Effect that is ok: the version may be used now. NOT_FOUND,
+// VERSION_DISABLED, VERSION_DESTROYED, VERSION_BELOW_MINIMUM.
+Effect CheckUsable(const ::storage::v1::KeyRecord& key, uint32_t version);
+
+// --- Parts of the key families that both files use. ---
+
+// Destroys a version of `key`, which is not stored here, for ever.
+absl::Status DestroyVersion(ApplyContext& context, absl::string_view tag,
+                            ::storage::v1::KeyRecord& key, uint32_t version);
+// Moves the key's next rotation, and its row, to `next_us`; 0: there is none.
+absl::Status SetNextRotation(ApplyContext& context,
+                             ::storage::v1::KeyRecord& key, int64_t next_us);
+// RotateKey's rules, whoever asks; `due`: the leaf says that the period did.
+absl::StatusOr<Effect> Rotate(ApplyContext& context,
+                              const ::storage::v1::RotateKey& op, bool due);
+
 // --- The command families. ---
 
 // instances.cc. Genesis: kInvalidArgument if it is not one; no Effect then.
 absl::Status ApplyGenesis(ApplyContext&, const ::storage::v1::Genesis&);
+// The same for the first entry of a later epoch, which goes on with the state:
+// only its instance stays registered, the others join again. That it follows
+// the state is the caller's to check.
+absl::Status ApplyNextGenesis(ApplyContext&, const ::storage::v1::Genesis&);
 absl::StatusOr<Effect> ApplyRegister(ApplyContext&,
                                      const ::storage::v1::Register&);
 absl::StatusOr<Effect> ApplyRaiseFeatureLevel(
@@ -93,6 +113,21 @@ absl::StatusOr<Effect> ApplySetKeyVersionState(
     ApplyContext&, const ::storage::v1::SetKeyVersionState&);
 absl::StatusOr<Effect> ApplySetKeyPolicy(ApplyContext&,
                                          const ::storage::v1::SetKeyPolicy&);
+absl::StatusOr<Effect> ApplyConfigureKey(ApplyContext&,
+                                         const ::storage::v1::ConfigureKey&);
+
+// key_schedules.cc
+absl::StatusOr<Effect> ApplyScheduleDestruction(
+    ApplyContext&, const ::storage::v1::ScheduleDestruction&);
+absl::StatusOr<Effect> ApplyCancelDestruction(
+    ApplyContext&, const ::storage::v1::CancelDestruction&);
+absl::StatusOr<Effect> ApplyConfirmClock(ApplyContext&,
+                                         const ::storage::v1::ConfirmClock&);
+absl::StatusOr<Effect> ApplyRotateDueKey(ApplyContext&,
+                                         const ::storage::v1::RotateDueKey&);
+
+// Destroys what is due by `row`, a row of kDestruction; between commands.
+absl::Status FireDestruction(ApplyContext& context, const RowKey& row);
 
 // policies.cc
 absl::StatusOr<Effect> ApplyPutPolicy(ApplyContext&,
@@ -127,6 +162,8 @@ absl::StatusOr<Effect> ApplySetKillSwitch(ApplyContext&,
 // releases.cc
 absl::StatusOr<Effect> ApplyRelease(ApplyContext&,
                                     const ::storage::v1::Release&);
+absl::StatusOr<Effect> ApplyRecordRewrap(ApplyContext&,
+                                         const ::storage::v1::RecordRewrap&);
 
 // refusals.cc
 absl::StatusOr<Effect> ApplyRecordRefusal(ApplyContext&,

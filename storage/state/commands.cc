@@ -146,6 +146,8 @@ Authority AuthorityFor(::storage::v1::Command::OpCase op) {
     case Command::kRelease:
     case Command::kRecordRefusal:
     case Command::kCountRefusals:
+    // The key's own period, which an administrator set, asks for it.
+    case Command::kRotateDueKey:
       return Authority::kWorkload;
     default:
       return Authority::kAdministrator;
@@ -168,6 +170,16 @@ absl::StatusOr<Effect> Dispatch(ApplyContext& context) {
       return ApplySetKeyVersionState(context, command.set_key_version_state());
     case Command::kSetKeyPolicy:
       return ApplySetKeyPolicy(context, command.set_key_policy());
+    case Command::kConfigureKey:
+      return ApplyConfigureKey(context, command.configure_key());
+    case Command::kScheduleDestruction:
+      return ApplyScheduleDestruction(context, command.schedule_destruction());
+    case Command::kCancelDestruction:
+      return ApplyCancelDestruction(context, command.cancel_destruction());
+    case Command::kConfirmClock:
+      return ApplyConfirmClock(context, command.confirm_clock());
+    case Command::kRotateDueKey:
+      return ApplyRotateDueKey(context, command.rotate_due_key());
     case Command::kPutPolicy:
       return ApplyPutPolicy(context, command.put_policy());
     case Command::kSetPolicyState:
@@ -194,6 +206,8 @@ absl::StatusOr<Effect> Dispatch(ApplyContext& context) {
       return ApplyRecordRefusal(context, command.record_refusal());
     case Command::kCountRefusals:
       return ApplyCountRefusals(context, command.count_refusals());
+    case Command::kRecordRewrap:
+      return ApplyRecordRewrap(context, command.record_rewrap());
     case Command::kGenesis:
       return Refused(v1::ALREADY_INITIALIZED,
                      "genesis: the cluster has started");

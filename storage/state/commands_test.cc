@@ -185,6 +185,8 @@ TEST_F(CommandsTest, AnchorsKeepTheirUse) {
   ASSERT_TRUE(effect.ok());
   EXPECT_EQ(fed_.view()->GetAnchor("a")->use(), 1u);
   EXPECT_EQ(Leaf(*effect.leaf).anchor_put().use(), 1u);
+  EXPECT_EQ(Leaf(*effect.leaf).anchor_put().evidence_type(),
+            command.put_anchor().evidence_type());
 }
 
 // A state at level 1, until its instances raise it.

@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "kms/base/status.h"
 #include "storage/state/limits.h"
 
 namespace kms::storage {
@@ -48,6 +49,15 @@ absl::Status InstanceTable::Add(const ::storage::v1::InstanceRecord& record,
 absl::Status InstanceTable::Store(const Instance& instance, RowBatch& rows) {
   return rows.PutRecord(InstanceRow(instance.record.instance_id()),
                         instance.record);
+}
+
+absl::Status InstanceTable::RemoveAllBut(absl::string_view id, RowBatch& rows) {
+  for (auto& [other, instance] : instances_) {
+    if (other == id || instance.record.removed()) continue;
+    instance.record.set_removed(true);
+    KMS_RETURN_IF_ERROR(Store(instance, rows));
+  }
+  return absl::OkStatus();
 }
 
 InstanceTable::Clocks InstanceTable::clocks() const {

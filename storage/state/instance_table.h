@@ -41,6 +41,9 @@ class InstanceTable {
   // Writes the instance's row.
   static absl::Status Store(const Instance& instance, RowBatch& rows);
 
+  // Marks all instances but `id`'s removed, and writes their rows.
+  absl::Status RemoveAllBut(absl::string_view id, RowBatch& rows);
+
   struct Clocks {
     int64_t lower_median_us = 0;
     size_t count = 0;

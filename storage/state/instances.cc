@@ -88,6 +88,30 @@ absl::Status ApplyGenesis(ApplyContext& context,
   return AddApprovers(context, op);
 }
 
+absl::Status ApplyNextGenesis(ApplyContext& context,
+                              const ::storage::v1::Genesis& op) {
+  const auto& header = context.header;
+  const InstanceTable::Instance* const first =
+      context.instances.Find(op.first_instance().instance_id());
+  if (op.epoch() != context.position.epoch ||
+      op.cluster_id() != header.cluster_id() ||
+      op.reason().size() > kReasonBytesMax ||
+      op.feature_level() != header.feature_level() ||
+      op.approval_threshold() != header.approval_threshold() ||
+      op.approvers_size() != 0 || first == nullptr ||
+      first->record.public_key() != op.first_instance().public_key() ||
+      first->record.removed() || first->record.fenced()) {
+    return absl::InvalidArgumentError(
+        "genesis: not of this cluster, or its instance is not registered");
+  }
+  context.header.set_epoch(op.epoch());
+  context.header.set_epoch_started_us(op.epoch_started_us());
+  context.header.set_appraisal_generation(header.appraisal_generation() + 1);
+  context.header.set_instances(1);
+  return context.instances.RemoveAllBut(op.first_instance().instance_id(),
+                                        context.rows);
+}
+
 absl::StatusOr<Effect> ApplyRegister(ApplyContext& context,
                                      const ::storage::v1::Register& op) {
   const uint32_t level = context.header.feature_level();

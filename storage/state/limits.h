@@ -18,6 +18,8 @@ inline constexpr uint32_t kFeatureLevelMax = 2;
 // 2: collateral, deny lists, kill switches; anchors with a use, or of a bare
 // key.
 inline constexpr uint32_t kFeatureLevelCollateral = 2;
+// 2 too: wrapping keys, minimum versions, labels, artifact digests, schedules.
+inline constexpr uint32_t kFeatureLevelKeys = 2;
 // 2 too: states of policy versions, shadows, bounds on outstanding leases.
 inline constexpr uint32_t kFeatureLevelPolicies = 2;
 
@@ -39,6 +41,20 @@ inline constexpr size_t kNamespaceBytesMax = 64;
 inline constexpr size_t kPrincipalBytesMax = 256;  // A certificate's name.
 inline constexpr size_t kReasonBytesMax = 256;
 inline constexpr size_t kDescriptionBytesMax = 1024;
+
+// Under an hour nobody notices in time; over a year nobody remembers.
+inline constexpr int64_t kDestructionWaitUsMin = 3'600'000'000;
+inline constexpr int64_t kDestructionWaitUsMax =
+    366 * 24 * kDestructionWaitUsMin;
+inline constexpr int64_t kRotationPeriodUsMin = 3'600'000'000;
+inline constexpr int64_t kRotationPeriodUsMax =
+    3660 * 24 * kRotationPeriodUsMin;
+// Destructions fired by one batch; the rest by the next.
+inline constexpr size_t kDestructionsPerBatchMax = 64;
+
+inline constexpr int kLabelsMax = 32;
+inline constexpr size_t kLabelNameBytesMax = 64;
+inline constexpr size_t kLabelValueBytesMax = 256;
 
 // The largest Secret and the envelope's overhead, rounded up.
 inline constexpr size_t kMaterialBytesMax = (size_t{64} << 10) + 256;

@@ -1,6 +1,6 @@
-// Release: everything that was judged is checked again here, where it is
-// ordered. Sources: architecture.md, "The release, step by step", 6; review.md
-// 11, 15, 16, 38.
+// Release, RecordRewrap: everything that was judged is checked again here,
+// where it is ordered. Sources: architecture.md, "The release, step by step",
+// 6; review.md 11, 15, 16, 38.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +19,10 @@ using ::storage::v1::QuotaRecord;
 using ::storage::v1::Release;
 using ::storage::v1::SpentChallengeRecord;
 
+bool DigestOrNone(absl::string_view digest) {
+  return digest.empty() || digest.size() == kSha256Bytes;
+}
+
 bool WellFormed(const Release& op, int64_t proposer_clock_us) {
   return op.key_id().size() == kIdBytes && op.version() >= 1 &&
          !op.policy().empty() && op.policy().size() <= kPolicyNameBytesMax &&
@@ -27,6 +31,9 @@ bool WellFormed(const Release& op, int64_t proposer_clock_us) {
          op.evidence_digest().size() == kSha256Bytes &&
          op.claims_digest().size() == kSha256Bytes &&
          op.recipient_thumbprint().size() == kSha256Bytes &&
+         DigestOrNone(op.blob_digest()) && DigestOrNone(op.new_blob_digest()) &&
+         DigestOrNone(op.artifact_digest()) &&
+         op.new_blob_digest().empty() == (op.new_blob_version() == 0) &&
          WellFormedShadow(op.shadow()) && WellFormedUses(op.references()) &&
          op.challenge_expires_us() > 0 &&
          // Else its spent row would stay for as long as it says.
@@ -34,18 +41,23 @@ bool WellFormed(const Release& op, int64_t proposer_clock_us) {
              proposer_clock_us + kChallengeLifetimeUsMax;
 }
 
-Effect CheckVersion(const KeyRecord& key, uint32_t version) {
-  if (version > key.last_version()) {
-    return Refused(v1::NOT_FOUND, "key: no such version");
+// That the version may be used now, and for this: a stored key for the artifact
+// that it is bound to; a wrapping key for a blob, which may be bound by itself.
+Effect CheckUse(const KeyRecord& key, uint32_t version, bool blob,
+                absl::string_view artifact_digest) {
+  Effect effect = CheckUsable(key, version);
+  if (!effect.ok()) return effect;
+  const bool wrapping = key.purpose() == ::storage::v1::KEY_PURPOSE_WRAPPING;
+  if (wrapping != blob) {
+    return Refused(v1::PURPOSE_MISMATCH, "key: not of the purpose asked for");
   }
-  switch (key.versions(static_cast<int>(version) - 1).state()) {
-    case ::storage::v1::ENABLED:
-      return Effect();
-    case ::storage::v1::DISABLED:
-      return Refused(v1::VERSION_DISABLED, "key version: disabled");
-    default:
-      return Refused(v1::VERSION_DESTROYED, "key version: destroyed");
+  const std::string& bound =
+      key.versions(static_cast<int>(version) - 1).artifact_digest();
+  if (bound != artifact_digest && !(wrapping && bound.empty())) {
+    return Refused(v1::ARTIFACT_MISMATCH,
+                   "key version: bound to another artifact");
   }
+  return Effect();
 }
 
 // The policy that judged must be the one that would judge now.
@@ -123,6 +135,9 @@ absl::Status CountRelease(ApplyContext& context, const Release& op) {
       context.rows.GetRecord<::storage::v1::ReleaseCountRecord>(row));
   auto count = stored.value_or(::storage::v1::ReleaseCountRecord());
   count.set_releases(count.releases() + 1);
+  if (context.header.feature_level() >= kFeatureLevelKeys) {
+    count.set_last_us(context.log_time_us());
+  }
   return context.rows.PutRecord(row, count);
 }
 
@@ -176,6 +191,10 @@ v1::AuditEntry ReleasedEntry(const Release& op) {
   event.set_recipient_thumbprint(op.recipient_thumbprint());
   event.set_kem_id(op.kem_id());
   CopyVerdict(op, event);
+  event.set_blob_digest(op.blob_digest());
+  event.set_new_blob_digest(op.new_blob_digest());
+  event.set_new_blob_version(op.new_blob_version());
+  event.set_artifact_digest(op.artifact_digest());
   return entry;
 }
 
@@ -186,7 +205,11 @@ Effect Judge(const ApplyContext& context, const Release& op,
              const KeyRecord& key, uint32_t active_policy_version,
              const PolicyVersionRecord& policy,
              const std::optional<SpentChallengeRecord>& spent) {
-  Effect effect = CheckVersion(key, op.version());
+  const bool blob = !op.blob_digest().empty() || !op.new_blob_digest().empty();
+  Effect effect = CheckUse(key, op.version(), blob, op.artifact_digest());
+  if (effect.ok() && op.new_blob_version() != 0) {
+    effect = CheckUse(key, op.new_blob_version(), blob, op.artifact_digest());
+  }
   if (effect.ok()) {
     effect = CheckAppraisal(context, op, key, active_policy_version);
   }
@@ -249,7 +272,10 @@ absl::StatusOr<Effect> ApplyRelease(ApplyContext& context, const Release& op) {
     KMS_ASSIGN_OR_RETURN(const Effect drawn,
                          DrawQuota(context, op, policy_version->terms()));
     if (!drawn.ok()) return RefuseWithLeaf(context, op, drawn);
-    KMS_RETURN_IF_ERROR(CountRelease(context, op));
+    // A blob that moves on is no use of the version that it leaves.
+    if (op.blob_digest().empty() || op.new_blob_digest().empty()) {
+      KMS_RETURN_IF_ERROR(CountRelease(context, op));
+    }
   }
   const int64_t lease_until_us =
       context.log_time_us() + policy_version->terms().lease_us();
@@ -271,6 +297,37 @@ absl::StatusOr<Effect> ApplyRelease(ApplyContext& context, const Release& op) {
     KMS_RETURN_IF_ERROR(Spend(context, op, *effect.leaf));
   }
   return effect;
+}
+
+absl::StatusOr<Effect> ApplyRecordRewrap(
+    ApplyContext& context, const ::storage::v1::RecordRewrap& op) {
+  const Effect level = RequireLevel(context, kFeatureLevelKeys);
+  if (!level.ok()) return level;
+  if (op.blob_digest().size() != kSha256Bytes ||
+      op.new_blob_digest().size() != kSha256Bytes ||
+      !DigestOrNone(op.artifact_digest())) {
+    return Refused(v1::REQUEST_MALFORMED, "rewrap: a field is ill-formed");
+  }
+  KMS_ASSIGN_OR_RETURN(const auto key, FindKey(context, op.key_id()));
+  if (!key.has_value()) return Refused(v1::NOT_FOUND, "key: no such key");
+  if (op.new_version() != key->primary_version()) {
+    return Refused(v1::VERSION_CONFLICT,
+                   "key: rotated since the blob was made");
+  }
+  for (const uint32_t version : {op.version(), op.new_version()}) {
+    const Effect use =
+        CheckUse(*key, version, /*blob=*/true, op.artifact_digest());
+    if (!use.ok()) return use;
+  }
+  v1::AuditEntry entry;
+  auto& event = *entry.mutable_blob_rewrapped();
+  event.set_key_id(op.key_id());
+  event.set_version(op.version());
+  event.set_new_version(op.new_version());
+  event.set_blob_digest(op.blob_digest());
+  event.set_new_blob_digest(op.new_blob_digest());
+  event.set_artifact_digest(op.artifact_digest());
+  return Done(context, std::move(entry));
 }
 
 }  // namespace kms::storage

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "absl/base/attributes.h"
+#include "kms/base/byte_reader.h"
 #include "kms/base/byte_writer.h"
 #include "kms/base/status.h"
 #include "storage/state/limits.h"
@@ -10,7 +11,7 @@
 namespace kms::storage {
 namespace {
 
-constexpr std::array<FamilyInfo, 24> kFamilies = {{
+constexpr std::array<FamilyInfo, 26> kFamilies = {{
     {Family::kHeader, "header", false, 0, false},
     {Family::kInstance, "instance", false, kIdBytes, true},
     {Family::kApprover, "approver", false, kEd25519KeyBytes, true},
@@ -33,6 +34,10 @@ constexpr std::array<FamilyInfo, 24> kFamilies = {{
      true},
     {Family::kDenyList, "deny-list", false, 4, true},
     {Family::kKillSwitch, "kill-switch", false, 4, true},
+    {Family::kDestruction, "destruction", false,
+     8 + kNamespaceTagBytes + kIdBytes + 4, true},
+    {Family::kRotation, "rotation", false, 8 + kNamespaceTagBytes + kIdBytes,
+     true},
     {Family::kLeases, "leases", true, kIdBytes + kNameHashBytes, true},
     {Family::kReferenceSet, "reference-set", true, kNameHashBytes, true},
     {Family::kReferenceVersion, "reference-version", true, kNameHashBytes + 4,
@@ -165,6 +170,37 @@ RowKey DenyListRow(uint32_t evidence_type) {
 RowKey KillSwitchRow(uint32_t evidence_type) {
   return MakeRowKey(Family::kKillSwitch, {},
                     ByteWriter().U32Be(evidence_type).str());
+}
+
+RowKey DestructionRow(int64_t due_us, absl::string_view tag,
+                      absl::string_view key_id, uint32_t version) {
+  return MakeRowKey(Family::kDestruction, {},
+                    ByteWriter()
+                        .U64Be(static_cast<uint64_t>(due_us))
+                        .Bytes(tag)
+                        .Bytes(key_id)
+                        .U32Be(version)
+                        .str());
+}
+
+RowKey RotationRow(int64_t due_us, absl::string_view tag,
+                   absl::string_view key_id) {
+  return MakeRowKey(Family::kRotation, {},
+                    ByteWriter()
+                        .U64Be(static_cast<uint64_t>(due_us))
+                        .Bytes(tag)
+                        .Bytes(key_id)
+                        .str());
+}
+
+DueKey ParseDueKey(const RowKey& row) {
+  ByteReader id(AsBytes(row.id()));
+  DueKey due;
+  due.due_us = static_cast<int64_t>(id.U64Be());
+  due.tag = ToString(id.Bytes(kNamespaceTagBytes));
+  due.key_id = ToString(id.Bytes(kIdBytes));
+  due.version = id.remaining() == 0 ? 0 : id.U32Be();
+  return due;
 }
 
 absl::StatusOr<NameHasher> NameHasher::Create(const Keyring& keyring) {

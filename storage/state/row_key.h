@@ -52,10 +52,13 @@ enum class Family : uint8_t {
   kCollateralContent = 19,  // the same hash[32] -> CollateralContentRecord
   kDenyList = 20,           // evidence type uint32 -> DenyListRecord
   kKillSwitch = 21,         // evidence type uint32 -> KillSwitchRecord
-  kLeases = 22,             // key id[16] policy's name hash[32] -> LeasesRecord
-  kReferenceSet = 23,       // name hash[32] -> ReferenceSetRecord
-  // name hash[32] version uint32 -> ReferenceVersionRecord
-  kReferenceVersion = 24,
+  // Schedules, by log time: due uint64, namespace[16], key id[16], and of a
+  // destruction version uint32.
+  kDestruction = 22,  // -> DestructionRecord
+  kRotation = 23,     // -> empty
+  kLeases = 24,       // key id[16] policy's name hash[32] -> LeasesRecord
+  kReferenceSet = 25,      // name hash[32] -> ReferenceSetRecord
+  kReferenceVersion = 26,  // name hash[32] version uint32 -> its Record
 };
 
 inline constexpr size_t kNamespaceTagBytes = 16;
@@ -123,6 +126,21 @@ RowKey LeafRow(uint64_t index);
 RowKey TileRow(uint8_t level, uint64_t number);
 RowKey DenyListRow(uint32_t evidence_type);
 RowKey KillSwitchRow(uint32_t evidence_type);
+// REQUIRES: due_us >= 0; as the next.
+RowKey DestructionRow(int64_t due_us, absl::string_view tag,
+                      absl::string_view key_id, uint32_t version);
+RowKey RotationRow(int64_t due_us, absl::string_view tag,
+                   absl::string_view key_id);
+
+// What such a row key says.
+struct DueKey {
+  int64_t due_us;
+  std::string tag;
+  std::string key_id;
+  uint32_t version;  // 0: a rotation.
+};
+// REQUIRES: a row of kDestruction or kRotation.
+DueKey ParseDueKey(const RowKey& row);
 
 // Turns names into row keys with the keyring's name index key, so that a
 // stolen disk cannot be searched for a name.

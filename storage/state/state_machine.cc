@@ -123,7 +123,7 @@ class StateMachine::Impl {
   absl::Status LoadTree();
   absl::StatusOr<BatchResult> ApplyEntry(const LogEntry& entry, IsOwnFn is_own);
   absl::Status ApplyFirst(ApplyContext& context, const OpenedBatch& opened,
-                          BatchResult& result);
+                          LogPosition before, BatchResult& result);
   absl::Status ApplyNext(ApplyContext& context,
                          const std::optional<OpenedBatch>& opened,
                          bool signature_known, BatchResult& result);
@@ -134,6 +134,7 @@ class StateMachine::Impl {
                                              const Batch& batch);
   absl::Status StateClock(ApplyContext& context, const Batch& batch);
   absl::Status PruneSpent(ApplyContext& context, size_t most);
+  absl::Status FireDestructions(ApplyContext& context);
   absl::Status ApplyCommands(ApplyContext& context, const Batch& batch,
                              BatchResult& result);
   absl::Status AddRejectedLeaf(ApplyContext& context, BatchResult& result);
@@ -157,6 +158,8 @@ class StateMachine::Impl {
   // expires before this, and none stands at or before this row key.
   int64_t next_expiry_us_ = std::numeric_limits<int64_t>::min();
   std::string pruned_through_;
+  // Of the scheduled destructions: none is due before this.
+  int64_t next_destruction_us_ = std::numeric_limits<int64_t>::min();
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<const StateView> view_ ABSL_GUARDED_BY(mutex_);
@@ -220,13 +223,14 @@ absl::StatusOr<BatchResult> StateMachine::Impl::Apply(const LogEntry& entry,
 
 absl::StatusOr<BatchResult> StateMachine::Impl::ApplyEntry(
     const LogEntry& entry, IsOwnFn is_own) {
-  const bool first = header_.index() == 0;
-  if (entry.position.index != header_.index() + 1 ||
-      (!first && entry.position.epoch != header_.epoch())) {
+  const LogPosition before = applied();
+  const bool first = before.index == 0 || entry.position.epoch > before.epoch;
+  if (entry.position.index != (first ? 1 : before.index + 1) ||
+      (!first && entry.position.epoch != before.epoch)) {
     return Refuse(v1::DATA_LOSS,
                   absl::StrCat("log: entry ", entry.position.index,
                                " of epoch ", entry.position.epoch, " after ",
-                               header_.index(), " of ", header_.epoch()));
+                               before.index, " of ", before.epoch));
   }
   BatchResult result;
   result.position = entry.position;
@@ -243,7 +247,8 @@ absl::StatusOr<BatchResult> StateMachine::Impl::ApplyEntry(
     if (!opened.has_value()) {
       return Refuse(v1::DATA_LOSS, "log: the first entry is no batch");
     }
-    KMS_RETURN_IF_ERROR(ApplyFirst(context, *opened, result));
+    KMS_RETURN_IF_ERROR(ApplyFirst(context, *opened, before, result));
+    settings_index_ = entry.position.index;
   } else {
     KMS_RETURN_IF_ERROR(
         ApplyNext(context, opened, is_own(result.sealed_digest), result));
@@ -253,9 +258,12 @@ absl::StatusOr<BatchResult> StateMachine::Impl::ApplyEntry(
   return result;
 }
 
-// The Genesis entry vouches for itself: it carries the key that signs it.
+// The Genesis entry of a new cluster vouches for itself: it carries the key
+// that signs it. That of a later epoch is signed by an instance that the state
+// knows, and names where the state stands: `before`.
 absl::Status StateMachine::Impl::ApplyFirst(ApplyContext& context,
                                             const OpenedBatch& opened,
+                                            LogPosition before,
                                             BatchResult& result) {
   const absl::Status no_genesis =
       Refuse(v1::DATA_LOSS, "log: the first entry is no genesis");
@@ -273,8 +281,21 @@ absl::Status StateMachine::Impl::ApplyFirst(ApplyContext& context,
       HasUnknown(command)) {
     return Unknown("genesis");
   }
+  const bool new_cluster = before.index == 0;
+  if (!new_cluster && (genesis.previous_epoch() != before.epoch ||
+                       genesis.previous_index() != before.index ||
+                       genesis.previous_digest() != header_.digest())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "log: epoch ", genesis.epoch(), " follows index ",
+        genesis.previous_index(), " of epoch ", genesis.previous_epoch(),
+        ", and this state is another; this instance must join again"));
+  }
+  const InstanceTable::Instance* const known =
+      instances_.Find(batch.instance_id());
+  const uint64_t incarnation =
+      known == nullptr ? 1 : known->record.incarnation() + 1;
   if (batch.instance_id() != genesis.first_instance().instance_id() ||
-      batch.incarnation() != 1 || batch.sequence() != 1) {
+      batch.incarnation() != incarnation || batch.sequence() != 1) {
     return no_genesis;
   }
   const auto key = crypto::PublicKey::Ed25519(
@@ -290,17 +311,22 @@ absl::Status StateMachine::Impl::ApplyFirst(ApplyContext& context,
   context.proposer = batch.instance_id();
   context.proposer_clock_us = batch.clock_us();
   context.command = &command;
-  const absl::Status applied = ApplyGenesis(context, genesis);
+  const absl::Status applied = new_cluster ? ApplyGenesis(context, genesis)
+                                           : ApplyNextGenesis(context, genesis);
   if (absl::IsInvalidArgument(applied)) return no_genesis;
   KMS_RETURN_IF_ERROR(applied);
 
   InstanceTable::Instance& instance = *instances_.Find(batch.instance_id());
-  instance.record.set_incarnation(1);
+  instance.record.set_incarnation(incarnation);
   instance.record.set_sequence(1);
   KMS_RETURN_IF_ERROR(StateClock(context, batch));
   v1::AuditEntry entry;
-  entry.mutable_cluster_started()->set_cluster_id(genesis.cluster_id());
-  entry.mutable_cluster_started()->set_reason(genesis.reason());
+  auto& started = *entry.mutable_cluster_started();
+  started.set_cluster_id(genesis.cluster_id());
+  started.set_previous_epoch(genesis.previous_epoch());
+  started.set_previous_index(genesis.previous_index());
+  started.set_previous_digest(genesis.previous_digest());
+  started.set_reason(genesis.reason());
   KMS_ASSIGN_OR_RETURN(Effect effect, Done(context, std::move(entry)));
   result.effects.push_back(std::move(effect));
   return absl::OkStatus();
@@ -333,6 +359,7 @@ absl::Status StateMachine::Impl::ApplyNext(
   KMS_RETURN_IF_ERROR(PruneSpent(
       context,
       kSpentPrunedPerBatchMin + static_cast<size_t>(batch.commands_size())));
+  KMS_RETURN_IF_ERROR(FireDestructions(context));
   return ApplyCommands(context, batch, result);
 }
 
@@ -454,6 +481,32 @@ absl::Status StateMachine::Impl::PruneSpent(ApplyContext& context,
   return absl::OkStatus();
 }
 
+// Before the commands: what is due is gone for them.
+absl::Status StateMachine::Impl::FireDestructions(ApplyContext& context) {
+  const int64_t now = header_.log_time_us();
+  if (now < next_destruction_us_ || header_.clock_jump_to_us() != 0) {
+    return absl::OkStatus();
+  }
+  std::vector<RowKey> due;
+  int64_t next = std::numeric_limits<int64_t>::max();
+  KMS_RETURN_IF_ERROR(reader_.Scan(
+      FamilyPrefix(Family::kDestruction), {}, kDestructionsPerBatchMax + 1,
+      [&](const RowKey& row, std::string) -> absl::Status {
+        const int64_t due_us = ParseDueKey(row).due_us;
+        if (due_us > now || due.size() == kDestructionsPerBatchMax) {
+          next = std::min(next, due_us);
+        } else {
+          due.push_back(row);
+        }
+        return absl::OkStatus();
+      }));
+  for (const RowKey& row : due) {
+    KMS_RETURN_IF_ERROR(FireDestruction(context, row));
+  }
+  next_destruction_us_ = next;
+  return absl::OkStatus();
+}
+
 absl::Status StateMachine::Impl::ApplyCommands(ApplyContext& context,
                                                const Batch& batch,
                                                BatchResult& result) {
@@ -468,6 +521,11 @@ absl::Status StateMachine::Impl::ApplyCommands(ApplyContext& context,
       if (command.has_release() && effect.ok()) {
         next_expiry_us_ =
             std::min(next_expiry_us_, command.release().challenge_expires_us());
+      }
+      if (command.has_schedule_destruction() && effect.ok()) {
+        next_destruction_us_ = std::min(
+            next_destruction_us_,
+            header_.log_time_us() + command.schedule_destruction().wait_us());
       }
       result.effects.push_back(std::move(effect));
     } else {

@@ -50,11 +50,13 @@ class StateMachine {
   // as the rest of a small batch together.
   using IsOwnFn = absl::FunctionRef<bool(absl::string_view sealed_digest)>;
 
-  // Applies the next entry of the log.
+  // Applies the next entry of the log, or the first of a later epoch, which
+  // names where the epoch before ended.
   // An error is for ever: nothing was written, and every later call returns
   // it. The instance stops.
   // kFailedPrecondition: sealed under a log key that is not in the keyring, or
-  //   made of something that this build does not know: upgrade it.
+  //   made of something that this build does not know: upgrade it; or an epoch
+  //   that does not begin where this state stands: join again.
   // kDataLoss: the entry does not open, is not the next one, or is the first
   //   and no Genesis; or a row read for it does not authenticate.
   // Others: the engine's.

@@ -124,6 +124,7 @@ absl::Status StateView::FillReleases(absl::string_view tag,
         for (auto& info : *key.mutable_versions()) {
           if (row == ReleaseCountRow(tag, key.key_id(), info.version())) {
             info.set_releases(count.releases());
+            info.set_last_used_us(count.last_us());
           }
         }
         return absl::OkStatus();
@@ -152,6 +153,22 @@ absl::StatusOr<std::vector<KeyRecord>> StateView::ListKeys(
   const std::string after =
       after_id.empty() ? "" : absl::StrCat(prefix, after_id);
   return ReadAll<KeyRecord>(rows_, prefix, after, limit);
+}
+
+absl::StatusOr<std::vector<KeyRecord>> StateView::ListDueRotations(
+    size_t limit) const {
+  std::vector<KeyRecord> keys;
+  if (header_.clock_jump_to_us() != 0) return keys;
+  KMS_RETURN_IF_ERROR(rows_.Scan(
+      FamilyPrefix(Family::kRotation), {}, limit,
+      [&](const RowKey& row, std::string) -> absl::Status {
+        const DueKey due = ParseDueKey(row);
+        if (due.due_us > header_.log_time_us()) return absl::OkStatus();
+        KMS_ASSIGN_OR_RETURN(KeyRecord key, FindKey(due.tag, due.key_id));
+        keys.push_back(std::move(key));
+        return absl::OkStatus();
+      }));
+  return keys;
 }
 
 absl::StatusOr<PolicyRecord> StateView::GetPolicyRecord(

@@ -56,7 +56,8 @@ class StateView {
   // may be remembered for the others.
   uint64_t settings_index() const { return settings_index_; }
 
-  // --- Keys. The versions' `releases` are filled in. NOT_FOUND. ---
+  // --- Keys. The versions' `releases` and `last_used_us` are filled in.
+  // NOT_FOUND. ---
   absl::StatusOr<::storage::v1::KeyRecord> GetKey(absl::string_view name_space,
                                                   absl::string_view name) const;
   // Without `releases`, which cost a scan: for those who do not show them.
@@ -78,6 +79,12 @@ class StateView {
   // shorter than `limit` is the last.
   absl::StatusOr<std::vector<::storage::v1::KeyRecord>> ListKeys(
       absl::string_view name_space, absl::string_view after_id,
+      size_t limit) const;
+
+  // At most `limit` keys of any namespace whose rotation is due by the view's
+  // log time, the longest due first. None while a jump of the clock waits to be
+  // confirmed.
+  absl::StatusOr<std::vector<::storage::v1::KeyRecord>> ListDueRotations(
       size_t limit) const;
 
   // --- Policies. NOT_FOUND. ---

@@ -11,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "kms/base/byte_reader.h"
 #include "kms/base/byte_writer.h"
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
@@ -238,6 +239,8 @@ TEST(AzVtpmTest, RejectsRuntimeDataWithoutAnAttestationKey) {
   EXPECT_EQ(JudgeReplaced("\"keys\"", "\"kyes\""), v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(JudgeRuntime("{\"keys\":[7]}"), v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(JudgeRuntime("{\"keys\":{}}"), v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(JudgeReplaced("\"keys\":[", "\"keys\":[7,"),
+            v1::EVIDENCE_MALFORMED);
 }
 
 TEST(AzVtpmTest, RejectsAnAttestationKeyForOtherUses) {
@@ -266,6 +269,10 @@ TEST(AzVtpmTest, RejectsAnAttestationKeyThatIsWeak) {
         ak.substr(0, ak.size() - 1) + "*"}) {
     EXPECT_EQ(JudgeReplaced(ak, n), v1::EVIDENCE_MALFORMED) << n;
   }
+  // The same number in another spelling: its last digit has four bits to spare.
+  EXPECT_EQ(JudgeReplaced(ak, ak.substr(0, ak.size() - 1) +
+                                  static_cast<char>(ak.back() + 1)),
+            v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(JudgeReplaced("\"e\":\"AQAB\",\"n\":\"" + ak,
                           "\"e\":\"Aw\",\"n\":\"" + ak),
             v1::EVIDENCE_MALFORMED);
@@ -274,11 +281,15 @@ TEST(AzVtpmTest, RejectsAnAttestationKeyThatIsWeak) {
 // G2.
 TEST(AzVtpmTest, RejectsIllFormedRuntimeData) {
   EXPECT_EQ(JudgeReplaced("\"later\":7", "\"later\":{}"), kAccepted);
-  for (const char* replaced : {"\"later\":7.5", "\"secure-boot\":false",
-                               "\"later\":{\"a\":{\"a\":{\"a\":{}}}}"}) {
+  for (const char* replaced :
+       {"\"later\":7x", "\"later\":\"\\u0061\"", "\"secure-boot\":false",
+        "\"later\":{\"a\":{\"a\":{\"a\":{\"a\":{}}}}}"}) {
     EXPECT_EQ(JudgeReplaced("\"later\":7", replaced), v1::EVIDENCE_MALFORMED)
         << replaced;
   }
+  EXPECT_EQ(
+      JudgeReplaced("\"vm-configuration\":", "\"vm-configuration\":7,\"x\":"),
+      v1::EVIDENCE_MALFORMED);
   for (const char* name : {"secure-boot", "tpm-enabled", "console-enabled"}) {
     const std::string flag = absl::StrCat("\"", name, "\":");
     EXPECT_EQ(JudgeReplaced(flag, flag + "0,\"x\":"), v1::EVIDENCE_MALFORMED)
@@ -347,6 +358,29 @@ TEST(AzVtpmTest, RejectsEveryOtherHeader) {
   for (uint32_t size : {0u, 1u, 0x7fffffffu, 0xfffffff0u, 0xffffffffu}) {
     EXPECT_EQ(judge(0x4d0, size), v1::EVIDENCE_MALFORMED) << size;
   }
+  // Both sizes agree with each other, and with nothing else; what follows is
+  // not zero; more of it than there may be.
+  const auto changed = [](const std::function<void(std::string&)>& change) {
+    v1::Evidence evidence = SnpEvidence();
+    for (v1::EvidenceFile& file : *evidence.mutable_files()) {
+      if (file.role() == "evidence") change(*file.mutable_content());
+    }
+    return Judge(evidence);
+  };
+  EXPECT_EQ(changed([](std::string& f) {
+              for (const size_t at : {size_t{0x08}, size_t{0x4c0}}) {
+                ByteReader reader(AsBytes(f).subspan(at));
+                const uint32_t more = reader.U32Le() + 4;
+                f.replace(at, 4, ByteWriter().U32Le(more).Take());
+              }
+            }),
+            v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(changed([](std::string& f) { f.back() = '\1'; }),
+            v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(changed([](std::string& f) { f += std::string(100, '\0'); }),
+            kAccepted);
+  EXPECT_EQ(changed([](std::string& f) { f += std::string(16 * 1024, '\0'); }),
+            v1::EVIDENCE_MALFORMED);
 }
 
 // A1, A2 of the report's own format; every other bit is the hardware's or the
@@ -640,6 +674,17 @@ TEST(AzVtpmTdxTest, RejectsRuntimeDataThatTheQuoteDoesNotVouchFor) {
     file.set_content(SerializeHclReport(*hcl));
   }
   EXPECT_EQ(Judge(evidence), v1::EVIDENCE_INCONSISTENT);
+}
+
+// The area is an SNP report's, which is longer.
+TEST(AzVtpmTdxTest, RejectsWhatStandsBehindATdReport) {
+  for (const size_t at : {0x420, 0x4bf}) {
+    v1::Evidence evidence = TdxEvidence();
+    for (v1::EvidenceFile& file : *evidence.mutable_files()) {
+      if (file.role() == "evidence") (*file.mutable_content())[at] = '\1';
+    }
+    EXPECT_EQ(Judge(evidence), v1::EVIDENCE_MALFORMED) << at;
+  }
 }
 
 TEST(AzVtpmTdxTest, NeedsAQuoteAndItsCollateral) {

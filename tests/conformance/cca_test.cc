@@ -275,6 +275,16 @@ TEST(CcaTest, RejectsFilesItHasNoUseFor) {
   EXPECT_EQ(RefusalOf(Verify(none).status()), v1::EVIDENCE_MALFORMED);
 }
 
+// A number is no tag, whatever number it is.
+TEST(CcaTest, RejectsWhatIsNoCollection) {
+  for (const int64_t tag : {kTagCollection1, kTagCollection2}) {
+    EXPECT_EQ(JudgeFile(Writer().Integer(tag).Take()), v1::EVIDENCE_MALFORMED);
+    EXPECT_EQ(
+        JudgeFile(Writer().Tag(static_cast<uint64_t>(tag)).Array(0).Take()),
+        v1::EVIDENCE_MALFORMED);
+  }
+}
+
 // E14.
 TEST(CcaTest, RejectsOneTokenAlone) {
   const auto alone = [](int64_t key, const std::string& token) {
@@ -432,6 +442,22 @@ TEST(CcaTest, RejectsRealmKeysThatAreNone) {
             v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(key("\2", "\2", "\x40", y), v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(key("\2", "\2", "\x01", y), v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(key("\2", "\2", x, Writer().Text("y").Take()),
+            v1::EVIDENCE_MALFORMED);
+  // Each of the four is needed, and all labels are numbers.
+  const std::vector<std::pair<int64_t, std::string>> parts = {
+      {1, "\2"}, {-1, "\2"}, {-2, x}, {-3, y}};
+  for (const auto& absent : parts) {
+    Writer rest;
+    rest.Map(3);
+    for (const auto& [label, value] : parts) {
+      if (label != absent.first) rest.Integer(label).Raw(value);
+    }
+    EXPECT_EQ(JudgeRealmKey(rest.Take(), p384), v1::EVIDENCE_MALFORMED)
+        << absent.first;
+  }
+  EXPECT_EQ(key("\2", "\2", x, y, *Unhex("617801"), 5),
+            v1::EVIDENCE_UNSUPPORTED);
   // kid and key_ops; ES384, ES256; to sign alone; a private key beside it.
   EXPECT_EQ(key("\2", "\2", x, y, *Unhex("024101048102"), 6),
             v1::REFUSAL_CODE_UNSPECIFIED);

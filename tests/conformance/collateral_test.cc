@@ -15,6 +15,7 @@
 #include "kms/crypto/x509/pem.h"
 #include "policy/collateral/limits.h"
 #include "policy/collateral/verify.h"
+#include "policy/verifier/crls.h"
 #include "tools/simtee/snp.h"
 #include "tools/simtee/tdx.h"
 
@@ -99,8 +100,7 @@ TEST(CrlTest, IsNamedByItsIssuer) {
   ASSERT_EQ(crl->size(), 1u);
   const CollateralFacts& facts = crl->front().facts();
   EXPECT_EQ(facts.item.role, "crl");
-  EXPECT_EQ(facts.item.subject,
-            Hex(crypto::Sha256(AsBytes(Snp().ark().subject_der()))));
+  EXPECT_EQ(facts.item.subject, CrlSubject(Snp().ark()));
   EXPECT_EQ(facts.item.content, list);
   EXPECT_EQ(facts.item.digest, crypto::Sha256(AsBytes(facts.item.content)));
   EXPECT_EQ(facts.number, "\x07");
@@ -202,12 +202,70 @@ TEST(CrlTest, IsHeldAgainstTheListAboveItsIssuer) {
                     {Tdx().PckCrl(), Tdx().PckChainPem(), revoking}),
             v1::CERTIFICATE_REVOKED);
   // Also where it is the store that has the list.
-  const Collateral stored({{"crl", "root", revoking, ""}});
+  const Collateral stored({{"crl", CrlSubject(Tdx().root()), revoking, ""}});
   EXPECT_EQ(
       RefusalOf(Verify(CollateralKind::kCrl,
                        {Tdx().PckCrl(), Tdx().PckChainPem()}, kNow, &stored)
                     .status()),
       v1::CERTIFICATE_REVOKED);
+}
+
+// A stored list that is out of force must not stand in its successor's way, nor
+// be passed over where there is none.
+TEST(CrlTest, TakesThePlaceOfAnExpiredOne) {
+  x509::CrlSpec spec = Tdx().RootCaCrlSpec();
+  spec.this_update = kFrom;
+  spec.next_update = kNow - absl::Seconds(1);
+  const Collateral stored(
+      {{"crl", CrlSubject(Tdx().root()), x509::IssueCrl(spec, Tdx().root_key()),
+        std::string(32, 'd')}});
+  const std::string body = Tdx().TcbInfoBody();
+  const Files info = {Tdx().SignJson("tcbInfo", body), Tdx().SignerChainPem()};
+  const Files list = {Tdx().PckCrl(), Tdx().PckChainPem()};
+  for (const auto& [kind, files] : {std::pair(CollateralKind::kTcbInfo, info),
+                                    std::pair(CollateralKind::kCrl, list)}) {
+    EXPECT_EQ(RefusalOf(Verify(kind, files, kNow, &stored).status()),
+              v1::CRL_EXPIRED);
+    Files with_successor = files;
+    with_successor.push_back(Tdx().RootCaCrl());
+    const Result verified = Verify(kind, with_successor, kNow, &stored);
+    EXPECT_TRUE(verified.ok()) << verified.status();
+    // Somebody else's does not count as one.
+    x509::CrlSpec others = ArkCrlSpec();
+    Files with_another = files;
+    with_another.push_back(x509::IssueCrl(others, Snp().ark_key()));
+    EXPECT_EQ(RefusalOf(Verify(kind, with_another, kNow, &stored).status()),
+              v1::CRL_EXPIRED);
+  }
+}
+
+// Two CAs of one name are two issuers, and neither can say what the other's
+// list is: not by a higher number, nor by one that does not even parse.
+TEST(CrlTest, IsKeptForTheKeyThatSignedIt) {
+  const simtee::SimulatedSnp other = simtee::SimulatedSnp::Create(
+      {.rsa_bits = 2048, .not_before = kFrom, .not_after = kUntil});
+  ASSERT_EQ(other.ark().subject_der(), Snp().ark().subject_der());
+  EXPECT_NE(CrlSubject(other.ark()), CrlSubject(Snp().ark()));
+  x509::CrlSpec spec = ArkCrlSpec();
+  spec.revoked = {Snp().ask().serial()};
+  const Collateral others(
+      {{"crl", CrlSubject(other.ark()), x509::IssueCrl(spec, other.ark_key()),
+        std::string(32, 'd')}});
+  EXPECT_TRUE(
+      Verify(CollateralKind::kCertChain, {Snp().CertChainPem()}, kNow, &others)
+          .ok());
+  const Collateral rotten(
+      {{"crl", CrlSubject(other.ark()), "rotten", std::string(32, 'd')},
+       {"cert_chain", "rotten", "rotten", std::string(32, 'e')}});
+  EXPECT_TRUE(
+      Verify(CollateralKind::kCertChain, {Snp().CertChainPem()}, kNow, &rotten)
+          .ok());
+  const Collateral ours(
+      {{"crl", CrlSubject(Snp().ark()), "rotten", std::string(32, 'd')}});
+  EXPECT_EQ(RefusalOf(Verify(CollateralKind::kCertChain, {Snp().CertChainPem()},
+                             kNow, &ours)
+                          .status()),
+            v1::ENDORSEMENT_MALFORMED);
 }
 
 // --- Chains ---
@@ -246,7 +304,47 @@ TEST(CertChainTest, RefusesOneCertificateThatLeadsNowhere) {
             v1::CHAIN_UNTRUSTED);
 }
 
+// The pin vouches for a key, and not for what others write beside it.
+TEST(CertChainTest, RefusesAnAnchorsKeyInACertificateThatItDidNotSign) {
+  x509::CertificateSpec spec;
+  spec.subject = Snp().ark().subject_der();
+  spec.issuer = spec.subject;
+  spec.spki = Snp().ark_key().Spki();
+  spec.not_before = kFrom;
+  spec.not_after = kUntil;
+  spec.scheme = x509::SignatureScheme::kRsaPssSha384;
+  const auto judge = [&](const x509::IssuerKey& key, bool pinned_whole) {
+    const std::string der = x509::IssueCertificate(spec, key);
+    TrustAnchor anchor = AnchorFromCertificate(
+        "ark", v1::SEV_SNP, *x509::Certificate::Parse(AsBytes(der)), true);
+    if (!pinned_whole) anchor.certificate.reset();
+    const TrustAnchors anchors = *TrustAnchors::Create({anchor});
+    return RefusalOf(VerifyCollateral(CollateralKind::kCertChain, Files{der},
+                                      {.now = kNow, .anchors = anchors})
+                         .status());
+  };
+  EXPECT_EQ(judge(Snp().ark_key(), false), v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_EQ(judge(Snp().ask_key(), false), v1::CHAIN_UNTRUSTED);
+  EXPECT_EQ(judge(Snp().ask_key(), true), v1::REFUSAL_CODE_UNSPECIFIED);
+}
+
+TEST(CertChainTest, NeedsAnAnchorOfAnyType) {
+  const TrustAnchors none = *TrustAnchors::Create({});
+  EXPECT_EQ(RefusalOf(VerifyCollateral(CollateralKind::kCertChain,
+                                       Files{Snp().CertChainPem()},
+                                       {.now = kNow, .anchors = none})
+                          .status()),
+            v1::CHAIN_UNTRUSTED);
+}
+
 TEST(CertChainTest, MustBeInForce) {
+  // The root by itself.
+  EXPECT_EQ(Refusal(CollateralKind::kCertChain, {Snp().ark().der()},
+                    kUntil + absl::Seconds(1)),
+            v1::CERTIFICATE_EXPIRED);
+  EXPECT_EQ(Refusal(CollateralKind::kCertChain, {Snp().ark().der()},
+                    kFrom - absl::Seconds(1)),
+            v1::CERTIFICATE_NOT_YET_VALID);
   EXPECT_EQ(Refusal(CollateralKind::kCertChain, {Snp().CertChainPem()},
                     kUntil + absl::Seconds(1)),
             v1::CERTIFICATE_EXPIRED);
@@ -372,6 +470,14 @@ TEST(FilesTest, ThatAreNothingAreRefused) {
   }
 }
 
+TEST(FilesTest, ThatAreListsWeDoNotTakeAreRefusedAsSuch) {
+  x509::CrlSpec spec = ArkCrlSpec();
+  spec.next_update.reset();
+  EXPECT_EQ(
+      Refusal(CollateralKind::kCrl, {x509::IssueCrl(spec, Snp().ark_key())}),
+      v1::CRL_INVALID);
+}
+
 TEST(FilesTest, OfAnotherKindAreRefused) {
   const std::string chain = Snp().CertChainPem();
   for (const auto& [kind, files] :
@@ -381,8 +487,16 @@ TEST(FilesTest, OfAnotherKindAreRefused) {
            {CollateralKind::kCertChain, {chain, ArkCrl()}},
            {CollateralKind::kCertChain, {"<a/>", chain}},
            {CollateralKind::kRim, {chain}},
+           {CollateralKind::kCrl, {ArkCrl(), "<a/>"}},
+           {CollateralKind::kCertChain, {chain, "{}"}},
            {CollateralKind::kRim, {"<a/>", chain}},
-           {CollateralKind::kTcbInfo, {chain, "<a/>"}}}) {
+           {CollateralKind::kRim, {"<a/>", "{}"}},
+           {CollateralKind::kRim, {"<a/>", ArkCrl()}},
+           {CollateralKind::kTcbInfo, {chain, "<a/>"}},
+           {CollateralKind::kTcbInfo, {"{}"}},
+           {CollateralKind::kTcbInfo, {"{}", "{}", chain}},
+           {CollateralKind::kTcbInfo, {"{}", chain, "<a/>"}},
+           {CollateralKind::kQeIdentity, {chain, "<a/>"}}}) {
     EXPECT_EQ(Refusal(kind, files), v1::REQUEST_MALFORMED)
         << static_cast<int>(kind);
   }
@@ -423,7 +537,7 @@ TEST_F(RealCollateralTest, IntelsTcbInfosVerifyInTheirTime) {
             v1::REFUSAL_CODE_UNSPECIFIED);
   EXPECT_EQ(AtBuiltIn(CollateralKind::kTcbInfo, {*info, *chain},
                       "2027-03-01T00:00:00Z"),
-            v1::CERTIFICATE_EXPIRED);
+            v1::COLLATERAL_EXPIRED);
   EXPECT_EQ(AtBuiltIn(CollateralKind::kTcbInfo, {*info, *chain},
                       "2025-03-01T00:00:00Z"),
             v1::CERTIFICATE_NOT_YET_VALID);

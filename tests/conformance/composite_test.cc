@@ -222,6 +222,19 @@ TEST(CompositeTest, RejectsOneGpuTwice) {
             v1::EVIDENCE_INCONSISTENT);
 }
 
+// F7: nor by two of one device under two keys, as its boot ROM makes one for
+// each firmware.
+TEST(CompositeTest, RejectsOneGpuUnderTwoFirmwares) {
+  const SimulatedGpu updated =
+      All().gpu.Reissued(SimulatedGpu::Hierarchy::kDevice, 0,
+                         [](x509::CertificateSpec& s) { s.serial = "\x55"; });
+  const v1::Evidence cpu = Cpu(v1::SEV_SNP, kOurs.transcript);
+  const v1::Evidence gpu = Gpu(updated, kOurs.gpu_nonce);
+  EXPECT_EQ(Judge({cpu, gpu}), v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_EQ(Judge({cpu, gpu, Gpu(All().gpu, kOurs.gpu_nonce)}),
+            v1::EVIDENCE_INCONSISTENT);
+}
+
 // F7: what the policy asks for must be there, and nothing in excess.
 TEST(CompositeTest, RejectsMissingAndSurplusParts) {
   const std::vector<v1::Evidence> good = Good();

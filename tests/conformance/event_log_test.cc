@@ -186,9 +186,11 @@ TEST(EventLogTest, HonestLogsGiveTheirClaims) {
   EXPECT_TRUE(grub->has_secure_boot());
   EXPECT_TRUE(grub->secure_boot());
   EXPECT_EQ(grub->registers_size(), 10);
-  ASSERT_EQ(grub->boot_applications_size(), 2);
-  EXPECT_EQ(grub->boot_applications(0), crypto::Sha384(AsBytes("MZ shim")));
-  EXPECT_EQ(grub->boot_applications(1), crypto::Sha384(AsBytes("MZ kernel")));
+  ASSERT_EQ(grub->boot_applications().digests_size(), 2);
+  EXPECT_EQ(grub->boot_applications().digests(0),
+            crypto::Sha384(AsBytes("MZ shim")));
+  EXPECT_EQ(grub->boot_applications().digests(1),
+            crypto::Sha384(AsBytes("MZ kernel")));
   EXPECT_TRUE(grub->initrd().empty());
 
   const auto uki = Honest(UkiBoot());
@@ -217,6 +219,10 @@ TEST(EventLogTest, PaddingOfBothKindsIsNoEvent) {
     EXPECT_EQ(RefusalOf(Match(padded + "x", Format::kCcel, registers).status()),
               v1::EVIDENCE_MALFORMED);
   }
+  EXPECT_EQ(RefusalOf(Match(Write(TdBoot()) + std::string(1000, 'x'),
+                            Format::kCcel, registers)
+                          .status()),
+            v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(RefusalOf(Match(Write(TdBoot()) + std::string(8, '\0') +
                                 std::string(8, '\xff'),
                             Format::kCcel, registers)
@@ -321,7 +327,15 @@ TEST(EventLogTest, ClaimsNothingAboutRegistersThatWereNotSigned) {
   ASSERT_TRUE(claims.ok()) << claims.status();
   EXPECT_FALSE(claims->has_secure_boot());
   EXPECT_EQ(claims->kernel_command_line(), "");
-  EXPECT_EQ(claims->boot_applications_size(), 0);
+  // No rule may hold of images because nobody signed where they are measured.
+  EXPECT_FALSE(claims->has_boot_applications());
+  for (const uint32_t reg : {2u, 4u}) {
+    Signed without = SignedBy(GrubBoot(), Format::kTcg);
+    without.erase(reg);
+    const auto partly = Match(Write(GrubBoot()), Format::kTcg, without);
+    ASSERT_TRUE(partly.ok()) << partly.status();
+    EXPECT_FALSE(partly->has_boot_applications());
+  }
   for (const v1::EventClaims& event : claims->events()) {
     EXPECT_NE(event.index(), 7u);
   }
@@ -361,6 +375,11 @@ TEST(EventLogTest, FollowsThePhasesOfSystemd) {
   const auto late = Lie(With(uki, Plain(11, kEvIpl, "sysinit")), uki);
   ASSERT_TRUE(late.ok());
   EXPECT_EQ(late->boot_phase(), "sysinit");
+  // They are PCR 11's alone: another that goes on changing has none.
+  const Lines ima = With(uki, Plain(10, kEvIpl, "ima"));
+  const auto other = Lie(With(ima, Plain(10, kEvIpl, "sysinit")), ima);
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_EQ(other->boot_phase(), "");
   const auto disorder = Lie(With(uki, Plain(11, kEvIpl, "ready")), uki);
   ASSERT_TRUE(disorder.ok());
   EXPECT_EQ(disorder->boot_phase(), "");
@@ -380,6 +399,18 @@ TEST(EventLogTest, ForgedTextIsNotClaimed) {
   }
   // Nor is the command line any more: it could be the unread event.
   EXPECT_EQ(claims->kernel_command_line(), "");
+}
+
+// What is there beside GRUB's lines must be read, or be a separator.
+TEST(EventLogTest, ReadsAllOfPcr8OrNone) {
+  const auto line = [](const std::string& beside) {
+    return Honest(With(GrubBoot(), Plain(8, kEvSeparator, beside)))
+        ->kernel_command_line();
+  };
+  EXPECT_EQ(line(kSeparator), kCommandLine);
+  EXPECT_EQ(line("text"), kCommandLine);
+  EXPECT_EQ(line(std::string("\x01\x00", 2)), "");
+  EXPECT_EQ(line(""), "");
 }
 
 TEST(EventLogTest, ForgedCommandLineIsNotClaimed) {
@@ -467,6 +498,20 @@ TEST(EventLogTest, TheStubsTagsCountOnlyWithoutABootLoader) {
   ASSERT_TRUE(unsaid.ok()) << unsaid.status();
   EXPECT_TRUE(unsaid->initrd().empty());
 
+  // One event there is the command line only if it says so, as what it is.
+  Lines other = direct;
+  other.pop_back();
+  EXPECT_FALSE(Honest(other)->load_options().empty());
+  other.back().type = kEvIpl;
+  EXPECT_TRUE(Honest(other)->load_options().empty());
+  other.back() = {9, kEvEventTag, "i", Tagged(0x8f3b22ec, "Linux initrd")};
+  EXPECT_TRUE(Honest(other)->load_options().empty());
+  // Nor is it anything beside an event that is no initrd.
+  other = direct;
+  other.back().type = kEvIpl;
+  EXPECT_TRUE(Honest(other)->load_options().empty());
+  EXPECT_TRUE(Honest(other)->initrd().empty());
+
   Lines swapped = direct;
   std::swap(swapped[swapped.size() - 1].data, swapped[swapped.size() - 2].data);
   const auto lie = Lie(direct, swapped);
@@ -482,7 +527,7 @@ TEST(EventLogTest, AnImageCannotHideBehindAnotherType) {
     lie[IndexOf(lie, "MZ shim")].type = type;
     const auto claims = Lie(GrubBoot(), lie);
     ASSERT_TRUE(claims.ok()) << claims.status();
-    EXPECT_EQ(claims->boot_applications_size(), 2);
+    EXPECT_EQ(claims->boot_applications().digests_size(), 2);
   }
   // Nor by carrying all of itself, so that its data is what was measured.
   for (const std::string& image :
@@ -494,7 +539,7 @@ TEST(EventLogTest, AnImageCannotHideBehindAnotherType) {
     lie[IndexOf(lie, image)].type = kEvEfiAction;
     const auto claims = Lie(truth, lie);
     ASSERT_TRUE(claims.ok()) << claims.status();
-    EXPECT_EQ(claims->boot_applications_size(), 2);
+    EXPECT_EQ(claims->boot_applications().digests_size(), 2);
   }
 }
 
@@ -511,12 +556,12 @@ TEST(EventLogTest, AnImageCannotHideInAVariableAsAPartitionTable) {
   hidden.data = VariableData("EFI PARTxxxxxxxx", "Boot0001", image);
   const auto claims = Lie(truth, lie);
   ASSERT_TRUE(claims.ok()) << claims.status();
-  EXPECT_EQ(claims->boot_applications_size(), 2);
+  EXPECT_EQ(claims->boot_applications().digests_size(), 2);
   // A table that was measured whole is no image.
   const auto table = Honest(
       With(GrubBoot(), Plain(4, 0x80000006, std::string("EFI PART\0", 9))));
   ASSERT_TRUE(table.ok()) << table.status();
-  EXPECT_EQ(table->boot_applications_size(), 2);
+  EXPECT_EQ(table->boot_applications().digests_size(), 2);
 }
 
 TEST(EventLogTest, ForgedSectionNamesAreNotClaimed) {
@@ -621,6 +666,16 @@ TEST(EventLogTest, SecureBootCountsOnlyAsFirmwareMeasuredIt) {
   other = truth;
   other[0] = Plain(7, kEvEfiVariableDriverConfig, SecureBoot(2));
   EXPECT_FALSE(Honest(other)->has_secure_boot());
+  // Nor where a file has the bytes of one that does.
+  other.insert(other.begin(), Plain(7, kEvPlatformConfigFlags, SecureBoot(1)));
+  EXPECT_FALSE(Honest(other)->has_secure_boot());
+  // Another's variable of the same name is none of firmware's.
+  other = truth;
+  other.insert(other.begin(),
+               Plain(7, kEvEfiVariableDriverConfig,
+                     VariableData(std::string(16, 'x'), "SecureBoot", "\x01")));
+  ASSERT_TRUE(Honest(other).ok());
+  EXPECT_TRUE(Honest(other)->has_secure_boot());
 }
 
 // A host chooses files that a TD's firmware measures, and may put the variable
@@ -713,6 +768,18 @@ TEST(EventLogTest, StartupLocalityIsPcr0sInitialValue) {
     EXPECT_EQ(RefusalOf(Match(Write(lines), Format::kTcg, others).status()),
               v1::EVIDENCE_INCONSISTENT);
   }
+}
+
+// A register in which nothing but its initial value was ever stated has no
+// separator to miss.
+TEST(EventLogTest, AcceptsARegisterThatNothingWasMeasuredTo) {
+  Lines lines = {{0, kEvNoAction, "", StartupLocalityData(3)}};
+  for (const Line& line : GrubBoot()) {
+    if (line.index != 0) lines.push_back(line);
+  }
+  const auto claims =
+      Match(Write(lines), Format::kTcg, SignedBy(lines, Format::kTcg, 3));
+  EXPECT_TRUE(claims.ok()) << claims.status();
 }
 
 TEST(EventLogTest, RefusesTricksWithStartupLocality) {
@@ -814,10 +881,10 @@ void ExpectNothingNew(const v1::EventLogClaims& have,
   for (const auto& [name, digest] : have.uki_sections()) {
     EXPECT_EQ(digest, want.uki_sections().at(name));
   }
-  for (const std::string& image : want.boot_applications()) {
-    EXPECT_NE(std::find(have.boot_applications().begin(),
-                        have.boot_applications().end(), image),
-              have.boot_applications().end());
+  for (const std::string& image : want.boot_applications().digests()) {
+    EXPECT_NE(std::find(have.boot_applications().digests().begin(),
+                        have.boot_applications().digests().end(), image),
+              have.boot_applications().digests().end());
   }
   // In order, but for those of PCR 11, which may be left out.
   int at = 0;

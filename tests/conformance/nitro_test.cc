@@ -16,6 +16,7 @@
 #include "policy/cbor/writer.h"
 #include "policy/nitro/document.h"
 #include "policy/verifier/collateral.h"
+#include "policy/verifier/crls.h"
 #include "policy/verifier/verified_cache.h"
 #include "policy/verifier/verifier.h"
 
@@ -381,6 +382,10 @@ TEST(NitroTest, RejectsRegistersOfOtherSizesAndIndices) {
   }
   EXPECT_EQ(JudgeField("pcrs", "\xa0"), v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(JudgeField("pcrs", "\x80"), v1::EVIDENCE_MALFORMED);
+  // As a map's, one after the other, in a list.
+  EXPECT_EQ(JudgeField("pcrs", "\x86" + (std::string(1, '\0') + pcr) + "\1" +
+                                   pcr + "\2" + pcr),
+            v1::EVIDENCE_MALFORMED);
 }
 
 // E4: absent is not equal, and not "no debug" either.
@@ -682,11 +687,14 @@ std::string MakeCrl(const SimulatedNitro::Node& issuer, char serial,
   return x509::IssueCrl(spec, issuer.key);
 }
 
-policy::Collateral Keep(const std::string& crl) {
-  return policy::Collateral({{.role = "crl",
-                              .subject = "s",
-                              .content = crl,
-                              .digest = crypto::Sha256(AsBytes(crl))}});
+policy::Collateral Keep(const SimulatedNitro::Node& issuer,
+                        const std::string& crl) {
+  return policy::Collateral(
+      {{.role = "crl",
+        .subject =
+            policy::CrlSubject(*x509::Certificate::Parse(AsBytes(issuer.der))),
+        .content = crl,
+        .digest = crypto::Sha256(AsBytes(crl))}});
 }
 
 void AddCrl(v1::Evidence& evidence, const std::string& crl) {
@@ -697,42 +705,50 @@ void AddCrl(v1::Evidence& evidence, const std::string& crl) {
 
 // B5, B6: no CRL is asked for, but one that is there counts.
 TEST(NitroTest, HonoursCrlsThatAreGivenOrKept) {
-  const auto judge = [](const std::string& given, const std::string& kept) {
+  const auto judge = [](const std::string& given,
+                        const policy::Collateral* kept = nullptr) {
     v1::Evidence evidence = Machine().Attest(kNonce);
     if (!given.empty()) AddCrl(evidence, given);
-    if (kept.empty()) return RefusalOf(Verify(evidence).status());
-    const policy::Collateral collateral = Keep(kept);
-    return RefusalOf(Verify(evidence, kNow, nullptr, &collateral).status());
+    return RefusalOf(Verify(evidence, kNow, nullptr, kept).status());
+  };
+  const auto kept = [&](const SimulatedNitro::Node& issuer, char serial) {
+    const policy::Collateral store = Keep(issuer, MakeCrl(issuer, serial));
+    return judge("", &store);
   };
   const SimulatedNitro::Node& root = Machine().root();
   const SimulatedNitro::Node& instance = Machine().instance();
   const SimulatedNitro stranger = SimulatedNitro::Create(kLaunch);
-  EXPECT_EQ(judge(MakeCrl(root, 9), ""), v1::REFUSAL_CODE_UNSPECIFIED);
-  EXPECT_EQ(judge("", MakeCrl(root, 9)), v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_EQ(judge(MakeCrl(root, 9)), v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_EQ(kept(root, 9), v1::REFUSAL_CODE_UNSPECIFIED);
   // The instance's serial number is 2, the leaf's 3.
-  EXPECT_EQ(judge(MakeCrl(root, 2), ""), v1::CERTIFICATE_REVOKED);
-  EXPECT_EQ(judge(MakeCrl(instance, 3), ""), v1::CERTIFICATE_REVOKED);
-  EXPECT_EQ(judge("", MakeCrl(root, 2)), v1::CERTIFICATE_REVOKED);
-  EXPECT_EQ(judge("", MakeCrl(instance, 3)), v1::CERTIFICATE_REVOKED);
-  EXPECT_EQ(judge(MakeCrl(stranger.root(), 9), ""), v1::CRL_INVALID);
-  EXPECT_EQ(judge(MakeCrl(root, 9, kNow - absl::Hours(25)), ""),
-            v1::CRL_EXPIRED);
-  EXPECT_EQ(judge(MakeCrl(root, 9, kNow + absl::Seconds(1)), ""),
-            v1::CRL_EXPIRED);
-  EXPECT_EQ(judge("no CRL", ""), v1::ENDORSEMENT_MALFORMED);
+  EXPECT_EQ(judge(MakeCrl(root, 2)), v1::CERTIFICATE_REVOKED);
+  EXPECT_EQ(judge(MakeCrl(instance, 3)), v1::CERTIFICATE_REVOKED);
+  EXPECT_EQ(kept(root, 2), v1::CERTIFICATE_REVOKED);
+  EXPECT_EQ(kept(instance, 3), v1::CERTIFICATE_REVOKED);
+  EXPECT_EQ(judge(MakeCrl(stranger.root(), 9)), v1::CRL_INVALID);
+  EXPECT_EQ(judge(MakeCrl(root, 9, kNow - absl::Hours(25))), v1::CRL_EXPIRED);
+  EXPECT_EQ(judge(MakeCrl(root, 9, kNow + absl::Seconds(1))), v1::CRL_EXPIRED);
+  EXPECT_EQ(judge("no CRL"), v1::ENDORSEMENT_MALFORMED);
   // The kept one is used in place of the sender's, which is expired.
-  EXPECT_EQ(judge(MakeCrl(root, 2, kNow - absl::Hours(25)), MakeCrl(root, 9)),
+  const policy::Collateral good = Keep(root, MakeCrl(root, 9));
+  EXPECT_EQ(judge(MakeCrl(root, 2, kNow - absl::Hours(25)), &good),
             v1::REFUSAL_CODE_UNSPECIFIED);
-  // Those kept for other vendors do not matter.
-  SimulatedNitro::Node vendor = stranger.root();
-  vendor.spec.subject = x509::MakeName({{"2.5.4.3", "another"}});
-  EXPECT_EQ(judge("", MakeCrl(vendor, 2)), v1::REFUSAL_CODE_UNSPECIFIED);
+  // Another CA of the same name does not speak of this one's certificates, in
+  // whatever form its list is.
+  EXPECT_EQ(kept(stranger.root(), 2), v1::REFUSAL_CODE_UNSPECIFIED);
+  const policy::Collateral others = Keep(stranger.root(), "no CRL");
+  EXPECT_EQ(judge("", &others), v1::REFUSAL_CODE_UNSPECIFIED);
+  // What is kept for this one is not passed over.
+  const policy::Collateral rotten = Keep(root, "no CRL");
+  EXPECT_EQ(judge("", &rotten), v1::ENDORSEMENT_MALFORMED);
+  const policy::Collateral forged = Keep(root, MakeCrl(stranger.root(), 9));
+  EXPECT_EQ(judge("", &forged), v1::CRL_INVALID);
 }
 
 TEST(NitroTest, NamesTheCrlsThatItStoodOn) {
   const std::string given = MakeCrl(Machine().instance(), 9);
   const std::string kept = MakeCrl(Machine().root(), 9);
-  const policy::Collateral collateral = Keep(kept);
+  const policy::Collateral collateral = Keep(Machine().root(), kept);
   v1::Evidence evidence = Machine().Attest(kNonce);
   EXPECT_EQ(Verify(evidence)->collateral_size(), 0);
   AddCrl(evidence, given);

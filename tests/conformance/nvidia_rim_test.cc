@@ -287,6 +287,34 @@ TEST(NvidiaRimTest, RejectsWhatXmlAllowsAndManifestsDoNotNeed) {
   EXPECT_EQ(JudgeFile(Hopper().SignRim(many)), v1::REFUSAL_CODE_UNSPECIFIED);
 }
 
+// Which of two manifests of one id is the later: the tag's version, then the
+// maker's revision where it is a number.
+TEST(NvidiaRimTest, CountsItsEditions) {
+  const auto edition = [](const std::string& tag, const std::string& revision) {
+    RimSpec spec = Hopper().MakeRim(RimKind::kVbios);
+    spec.tag_version = tag;
+    spec.revision = revision;
+    const auto rim = ParseUnverifiedRim(AsBytes(Hopper().SignRim(spec)));
+    return rim.ok() ? rim->edition : ~uint64_t{0};
+  };
+  EXPECT_EQ(edition("0", "r1"), 1u);
+  EXPECT_EQ(edition("0", "r12"), 12u);
+  EXPECT_EQ(edition("2", "r1"), (uint64_t{2} << 32) + 1);
+  for (const std::string other : {"", "1", "rc", "r-1", "r4294967296"}) {
+    EXPECT_EQ(edition("3", other), uint64_t{3} << 32) << other;
+  }
+  for (const std::string no_number : {"", "x", "-1", "01", "4294967296"}) {
+    EXPECT_EQ(edition(no_number, "r1"), ~uint64_t{0}) << no_number;
+  }
+  // Both are optional.
+  const std::string plain = Replaced(Replaced(Body(), " tagVersion=\"0\"", ""),
+                                     " revision=\"r1\"", "");
+  const auto rim = ParseUnverifiedRim(
+      AsBytes(SimulatedGpu::JoinRim(plain, Hopper().RimSignature(plain))));
+  ASSERT_TRUE(rim.ok()) << rim.status();
+  EXPECT_EQ(rim->edition, 0u);
+}
+
 TEST(NvidiaRimTest, RejectsIllFormedMeasurements) {
   for (const auto& [from, to] :
        std::vector<std::pair<std::string, std::string>>{

@@ -1,8 +1,8 @@
-// What NVIDIA's Evidence may lie about: rows F1 to F7 of the catalogue, B14
-// and what of A and B applies. Each row is otherwise valid and signed anew,
-// differs in the named way only, and has one code. What manifests may lie
-// about as XML is in nvidia_rim_test. F8, verdicts of NVIDIA's own service,
-// does not apply: we take none.
+// What NVIDIA's Evidence may lie about: rows F1 to F3, F5 to F7 of the
+// catalogue and what of A and B applies. Each row is otherwise valid and signed
+// anew, differs in the named way only, and has one code. Manifests and
+// revocation: nvidia_manifest_test. F8, verdicts of NVIDIA's own service, does
+// not apply: we take none.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,143 +12,19 @@
 #include <vector>
 
 #include "kms/base/refusal.h"
-#include "kms/crypto/digest.h"
 #include "kms/crypto/x509/der_writer.h"
 #include "kms/crypto/x509/issue.h"
-#include "kms/crypto/x509/issue_ocsp.h"
 #include "kms/crypto/x509/pem.h"
 #include "policy/nvidia/limits.h"
 #include "policy/nvidia/rim.h"
-#include "policy/verifier/collateral.h"
 #include "policy/verifier/evidence_files.h"
 #include "policy/verifier/verified_cache.h"
 #include "policy/verifier/verifier.h"
+#include "tests/conformance/nvidia_fixture.h"
 #include "tools/simtee/gpu.h"
 
 namespace kms::nvidia {
 namespace {
-
-using simtee::GpuOptions;
-using simtee::RimSpec;
-using simtee::SimulatedGpu;
-using Hierarchy = SimulatedGpu::Hierarchy;
-
-const absl::Time kStart =
-    absl::FromCivil(absl::CivilDay(2025, 1, 1), absl::UTCTimeZone());
-const absl::Time kEnd =
-    absl::FromCivil(absl::CivilDay(2032, 1, 1), absl::UTCTimeZone());
-const absl::Time kNow = kStart + absl::Hours(24);
-const std::string kNonce(32, '\x42');
-
-GpuOptions Options(const std::string& chip, bool debug = false) {
-  GpuOptions options;
-  options.chip = chip;
-  options.debug = debug;
-  options.not_before = kStart;
-  options.not_after = kEnd;
-  return options;
-}
-
-const SimulatedGpu& Hopper() {
-  static const auto* const kGpu =
-      new SimulatedGpu(SimulatedGpu::Create(Options("GH100")));
-  return *kGpu;
-}
-const SimulatedGpu& Blackwell() {
-  static const auto* const kGpu =
-      new SimulatedGpu(SimulatedGpu::Create(Options("GB100")));
-  return *kGpu;
-}
-const SimulatedGpu& Switch() {
-  static const auto* const kGpu =
-      new SimulatedGpu(SimulatedGpu::Create(Options("LS10")));
-  return *kGpu;
-}
-
-policy::TrustAnchors Anchors(const SimulatedGpu& gpu) {
-  std::vector<policy::TrustAnchor> anchors = policy::TrustAnchors::BuiltIn();
-  for (policy::TrustAnchor& anchor : gpu.Anchors()) {
-    anchors.push_back(std::move(anchor));
-  }
-  return *policy::TrustAnchors::Create(anchors);
-}
-
-struct Extra {
-  absl::Time now = kNow;
-  policy::VerifiedCache* cache = nullptr;
-  const policy::Collateral* collateral = nullptr;
-};
-
-absl::StatusOr<v1::Claims> Verify(const v1::Evidence& evidence,
-                                  const SimulatedGpu& gpu,
-                                  const Extra& extra = {}) {
-  v1::EvidenceBundle bundle;
-  *bundle.add_evidence() = evidence;
-  const policy::TrustAnchors anchors = Anchors(gpu);
-  return policy::VerifyBundle(bundle, {.now = extra.now,
-                                       .anchors = anchors,
-                                       .collateral = extra.collateral,
-                                       .cache = extra.cache});
-}
-
-v1::RefusalCode Judge(const v1::Evidence& evidence, const SimulatedGpu& gpu,
-                      const Extra& extra = {}) {
-  return RefusalOf(Verify(evidence, gpu, extra).status());
-}
-
-v1::Evidence Good(const SimulatedGpu& gpu = Hopper()) {
-  return gpu.Attest(AsBytes(kNonce));
-}
-
-UnverifiedReport Report(const SimulatedGpu& gpu = Hopper()) {
-  return gpu.MakeReport(AsBytes(kNonce));
-}
-
-// The verdict on a report after `change` and a new signature.
-v1::RefusalCode JudgeReport(
-    const std::function<void(UnverifiedReport&)>& change,
-    const SimulatedGpu& gpu = Hopper()) {
-  UnverifiedReport report = Report(gpu);
-  change(report);
-  return Judge(gpu.Wrap(gpu.Sign(report)), gpu);
-}
-
-// The same for a change of bytes that SerializeReport would not make.
-v1::RefusalCode JudgeBytes(const std::function<void(std::string&)>& change) {
-  std::string bytes = SerializeReport(Report());
-  bytes.resize(bytes.size() - kSignatureBytes);
-  change(bytes);
-  return Judge(Hopper().Wrap(Hopper().SignBytes(bytes)), Hopper());
-}
-
-void SetFile(v1::Evidence& evidence, const std::string& role,
-             const std::string& content) {
-  for (v1::EvidenceFile& file : *evidence.mutable_files()) {
-    if (file.role() == role) {
-      file.set_content(content);
-      return;
-    }
-  }
-  v1::EvidenceFile* file = evidence.add_files();
-  file->set_role(role);
-  file->set_content(content);
-}
-
-v1::Evidence Without(v1::Evidence evidence, const std::string& role) {
-  auto* files = evidence.mutable_files();
-  for (int i = files->size() - 1; i >= 0; --i) {
-    if (files->Get(i).role() == role) files->DeleteSubrange(i, 1);
-  }
-  return evidence;
-}
-
-OpaqueField& Field(UnverifiedReport& report, OpaqueType type) {
-  for (OpaqueField& field : report.opaque) {
-    if (field.type == type) return field;
-  }
-  report.opaque.push_back({type, ""});
-  return report.opaque.back();
-}
 
 TEST(NvidiaTest, AcceptsEachChipAndSaysSimulated) {
   for (const SimulatedGpu* gpu : {&Hopper(), &Blackwell(), &Switch()}) {
@@ -168,6 +44,9 @@ TEST(NvidiaTest, AcceptsEachChipAndSaysSimulated) {
     EXPECT_EQ(claims->collateral_size(), gpu->is_switch() ? 1 : 2);
     EXPECT_EQ(have.pdi().empty(), !gpu->is_switch());
     EXPECT_EQ(have.peer_pdis_size(), 1);
+    EXPECT_EQ(have.chip_id(), gpu->path(Hierarchy::kDevice)[0].serial());
+    // The boot ROM's, which no change of firmware changes.
+    EXPECT_EQ(have.device_id(), gpu->path(Hierarchy::kDevice)[1].serial());
   }
 }
 
@@ -258,6 +137,11 @@ TEST(NvidiaTest, RejectsOtherLabelsRolesAndSizes) {
 
 // A8.
 TEST(NvidiaTest, RejectsOtherVersionsAndReservedBits) {
+  // DSP0274: a slot is 0 to 7, in request and response alike.
+  EXPECT_EQ(JudgeReport([](UnverifiedReport& r) { r.slot = 1; }),
+            v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_EQ(JudgeReport([](UnverifiedReport& r) { r.slot = 0x11; }),
+            v1::EVIDENCE_MALFORMED);
   const auto at = [](size_t offset, char value) {
     return JudgeBytes([=](std::string& bytes) { bytes[offset] = value; });
   };
@@ -358,13 +242,6 @@ TEST(NvidiaTest, RejectsOtherSignatures) {
   const SimulatedGpu sibling = Hopper().Sibling();
   EXPECT_EQ(Judge(Hopper().Wrap(sibling.Sign(Report())), Hopper()),
             v1::SIGNATURE_INVALID);
-}
-
-// F3, B1 to B4: the device's chain.
-v1::RefusalCode JudgeChain(
-    size_t depth, const std::function<void(x509::CertificateSpec&)>& change,
-    const SimulatedGpu& gpu = Hopper()) {
-  return Judge(Good(gpu.Reissued(Hierarchy::kDevice, depth, change)), gpu);
 }
 
 TEST(NvidiaTest, RejectsBrokenChains) {
@@ -505,6 +382,81 @@ TEST(NvidiaTest, RejectsOtherFirmwareThanTheCertificates) {
             v1::EVIDENCE_MALFORMED);
 }
 
+// A CompositeDeviceID (Hopper) and a DiceTcbInfo (Blackwell), each of one other
+// form.
+TEST(NvidiaTest, RejectsIllFormedStatementsOfFirmware) {
+  const auto judge = [](const SimulatedGpu& gpu, const std::string& value) {
+    return JudgeChain(
+        0, [&](x509::CertificateSpec& s) { s.extensions.back().value = value; },
+        gpu);
+  };
+  const auto sequence = [](const std::string& content) {
+    return x509::DerEncode(x509::kDerSequence, content);
+  };
+  const std::string sha384 = x509::DerOid("2.16.840.1.101.3.4.2.2");
+  const auto octets = [](const std::string& bytes) {
+    return x509::DerEncode(x509::kDerOctetString, bytes);
+  };
+  UnverifiedReport report = Report();
+  const std::string digest = Field(report, kOpaqueFwid).data;
+  const std::string fwid = sequence(sha384 + octets(digest));
+  const std::string id = x509::DerU32(1) + sequence("");
+  const std::vector<std::string> fwids = {
+      sequence(sha384 + octets(digest.substr(1))),
+      sequence(sha384 + octets(digest + "x")),
+      sequence(sha384 + octets(digest) + octets("")),
+      sequence(x509::DerOid("2.16.840.1.101.3.4.2.1") + octets(digest)),
+      sequence(sha384),
+      octets(digest)};
+  EXPECT_EQ(judge(Hopper(), sequence(id + fwid)), v1::REFUSAL_CODE_UNSPECIFIED);
+  std::vector<std::string> lies = {
+      sequence(id + fwid) + fwid,
+      sequence(id + fwid + fwid),
+      sequence(x509::DerU32(2) + sequence("") + fwid),
+      sequence(x509::DerU32(1) + fwid),
+      sequence(id),
+      ""};
+  for (const std::string& lie : fwids) lies.push_back(sequence(id + lie));
+  for (const std::string& lie : lies) {
+    EXPECT_EQ(judge(Hopper(), lie), v1::ENDORSEMENT_MALFORMED) << Hex(lie);
+  }
+
+  const auto element = [](uint8_t number, const std::string& content) {
+    return x509::DerEncode(
+        number == 6 ? x509::DerContextConstructed(6) : x509::DerContext(number),
+        content);
+  };
+  const std::string list = element(6, fwid);
+  const std::string flags = element(7, std::string("\0\x80", 2));
+  EXPECT_EQ(judge(Blackwell(), sequence(list + flags)),
+            v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_EQ(judge(Blackwell(), sequence(element(6, fwid + fwid))),
+            v1::REFUSAL_CODE_UNSPECIFIED);
+  lies = {sequence(list) + list,
+          sequence(octets("") + list),
+          sequence(flags + list),
+          sequence(list + list),
+          sequence(list + element(7, "")),
+          sequence(list + element(7, "\x01")),
+          sequence(list + element(7, "\x08\x80")),
+          ""};
+  for (const std::string& lie : fwids) {
+    lies.push_back(sequence(element(6, lie)));
+    lies.push_back(sequence(element(6, fwid + lie)));
+  }
+  for (const std::string& lie : lies) {
+    EXPECT_EQ(judge(Blackwell(), lie), v1::ENDORSEMENT_MALFORMED) << Hex(lie);
+  }
+  // Both, each right by itself.
+  EXPECT_EQ(JudgeChain(0,
+                       [&](x509::CertificateSpec& s) {
+                         s.extensions.push_back({.oid = "2.23.133.5.4.1.1",
+                                                 .critical = false,
+                                                 .value = sequence(list)});
+                       }),
+            v1::ENDORSEMENT_MALFORMED);
+}
+
 TEST(NvidiaTest, RejectsOtherChipsAndKeys) {
   const auto named = [](const std::string& name) {
     return [name](x509::CertificateSpec& s) {
@@ -513,6 +465,15 @@ TEST(NvidiaTest, RejectsOtherChipsAndKeys) {
   };
   EXPECT_EQ(JudgeChain(0, named("GB100 A01 GSP FMC LF")),
             v1::ENDORSEMENT_MISMATCH);
+  // Also where no manifest would tell.
+  EXPECT_EQ(
+      Judge(Without(
+                Without(Good(Hopper().Reissued(Hierarchy::kDevice, 0,
+                                               named("GH200 A01 GSP FMC LF"))),
+                        "rim_driver"),
+                "rim_vbios"),
+            Hopper()),
+      v1::ENDORSEMENT_MISMATCH);
   EXPECT_EQ(JudgeChain(0, named("GH100")), v1::ENDORSEMENT_MALFORMED);
   EXPECT_EQ(JudgeReport(
                 [](UnverifiedReport& r) {
@@ -560,124 +521,12 @@ TEST(NvidiaTest, ShowsDebugAndStandsOnMeasurements) {
   EXPECT_EQ(claims->gpus(0).mode(), "ppcie");
   EXPECT_TRUE(claims->gpus(0).protected_pcie());
   EXPECT_EQ(claims->gpus(0).cc_mode(), "");
-}
-
-// F4: measurements and manifests.
-v1::RefusalCode JudgeRim(RimKind kind,
-                         const std::function<void(RimSpec&)>& change,
-                         const SimulatedGpu& gpu = Hopper()) {
-  RimSpec spec = gpu.MakeRim(kind);
-  change(spec);
-  v1::Evidence evidence = Good(gpu);
-  SetFile(evidence, std::string(RimRole(kind)), gpu.SignRim(spec));
-  return Judge(evidence, gpu);
-}
-
-TEST(NvidiaTest, RejectsEachMeasurementThatIsNotTheManifests) {
-  for (size_t i = 0; i < 64; ++i) {
-    const v1::RefusalCode code = JudgeReport(
-        [&](UnverifiedReport& r) { r.measurements[i].value[47] ^= 1; });
-    // The one that no manifest claims.
-    EXPECT_EQ(code,
-              i == 40 ? v1::REFUSAL_CODE_UNSPECIFIED : v1::MEASUREMENT_MISMATCH)
-        << i;
-  }
-  // Longer, shorter, or the raw thing instead of its digest.
-  EXPECT_EQ(
-      JudgeReport([](UnverifiedReport& r) { r.measurements[3].value += "x"; }),
-      v1::MEASUREMENT_MISMATCH);
-  EXPECT_EQ(JudgeReport([](UnverifiedReport& r) {
-              r.measurements[3].value.pop_back();
-            }),
-            v1::MEASUREMENT_MISMATCH);
-  EXPECT_EQ(
-      JudgeReport([](UnverifiedReport& r) { r.measurements[3].type |= 0x80; }),
-      v1::MEASUREMENT_MISMATCH);
-  // Fewer than the manifests claim.
-  EXPECT_EQ(JudgeReport([](UnverifiedReport& r) { r.measurements.resize(63); }),
-            v1::MEASUREMENT_MISMATCH);
-}
-
-TEST(NvidiaTest, SkipsTheVideoDecoderOnlyWhileItIsOff) {
-  const auto judge = [](const std::string& status, size_t index) {
-    return JudgeReport([&](UnverifiedReport& r) {
-      Field(r, kOpaqueNvdec0Status).data = status;
-      r.measurements[index].value[0] ^= 1;
-    });
-  };
-  EXPECT_EQ(judge("\x55", 35), v1::REFUSAL_CODE_UNSPECIFIED);
-  EXPECT_EQ(judge("\x55", 34), v1::MEASUREMENT_MISMATCH);
-  EXPECT_EQ(judge("\x55", 36), v1::MEASUREMENT_MISMATCH);
-  EXPECT_EQ(judge("\xaa", 35), v1::MEASUREMENT_MISMATCH);
-  EXPECT_EQ(judge("\x54", 35), v1::MEASUREMENT_MISMATCH);
-}
-
-// F4, F6: the manifest is chosen by what the device says of itself.
-TEST(NvidiaTest, RejectsManifestsOfOtherDevices) {
-  for (RimKind kind : {RimKind::kDriver, RimKind::kVbios}) {
-    EXPECT_EQ(JudgeRim(kind, [](RimSpec&) {}), v1::REFUSAL_CODE_UNSPECIFIED);
-    EXPECT_EQ(JudgeRim(kind, [](RimSpec& s) { s.product = "GB100"; }),
-              v1::ENDORSEMENT_MISMATCH);
-    EXPECT_EQ(JudgeRim(kind, [](RimSpec& s) { s.version.back() ^= 1; }),
-              v1::ENDORSEMENT_MISMATCH);
-  }
-  EXPECT_EQ(JudgeReport([](UnverifiedReport& r) {
-              Field(r, kOpaqueDriverVersion).data = "550.90.08";
-            }),
-            v1::ENDORSEMENT_MISMATCH);
-  EXPECT_EQ(JudgeReport([](UnverifiedReport& r) {
-              Field(r, kOpaqueVbiosVersion).data[4] ^= 1;
-            }),
-            v1::ENDORSEMENT_MISMATCH);
-  // A manifest in the other's place.
-  v1::Evidence evidence = Good();
-  SetFile(evidence, "rim_driver",
-          Hopper().SignRim(Hopper().MakeRim(RimKind::kVbios)));
-  EXPECT_EQ(Judge(evidence, Hopper()), v1::ENDORSEMENT_MISMATCH);
-  // A driver's manifest for a switch, which has no driver.
-  evidence = Good(Switch());
-  RimSpec driver = Switch().MakeRim(RimKind::kVbios);
-  driver.version = "550.90.07";
-  SetFile(evidence, "rim_driver", Switch().SignRim(driver));
-  EXPECT_EQ(Judge(evidence, Switch()), v1::ENDORSEMENT_MISMATCH);
-  // Two manifests that claim one measurement.
-  EXPECT_EQ(JudgeRim(RimKind::kDriver,
-                     [](RimSpec& s) {
-                       s.active[0] =
-                           Hopper().MakeRim(RimKind::kVbios).active.at(0);
-                     }),
-            v1::ENDORSEMENT_MISMATCH);
-}
-
-TEST(NvidiaTest, EveryOfferedManifestMustMatch) {
-  // A second edition of the same manifest with other values.
-  RimSpec other = Hopper().MakeRim(RimKind::kVbios);
-  other.active[0] = {std::string(48, 'x')};
-  v1::Evidence evidence = Good();
-  v1::EvidenceFile* file = evidence.add_files();
-  file->set_role("rim_vbios");
-  file->set_content(Hopper().SignRim(other));
-  EXPECT_EQ(Judge(evidence, Hopper()), v1::MEASUREMENT_MISMATCH);
-  file->set_content(Hopper().SignRim(Hopper().MakeRim(RimKind::kVbios)));
-  EXPECT_TRUE(Verify(evidence, Hopper()).ok());
-}
-
-TEST(NvidiaTest, RejectsManifestsUnderAnotherAnchor) {
-  // Both are configured, but Claims can name one only.
-  const SimulatedGpu other = SimulatedGpu::Create(Options("GH100"));
-  v1::EvidenceBundle bundle;
-  *bundle.add_evidence() = Good();
-  SetFile(*bundle.mutable_evidence(0), "rim_vbios",
-          other.SignRim(other.MakeRim(RimKind::kVbios)));
-  std::vector<policy::TrustAnchor> anchors = Hopper().Anchors();
-  anchors.push_back(other.Anchors()[1]);
-  anchors.back().name = "another";
-  const auto both = policy::TrustAnchors::Create(anchors);
-  EXPECT_EQ(
-      RefusalOf(policy::VerifyBundle(bundle, {.now = kNow, .anchors = *both})
-                    .status()),
-      v1::CHAIN_UNTRUSTED);
-  EXPECT_EQ(Judge(bundle.evidence(0), Hopper()), v1::CHAIN_UNTRUSTED);
+  report = Report();
+  Field(report, kOpaqueProtectedPcie).data = "\x55";
+  claims = Verify(Hopper().Wrap(Hopper().Sign(report)), Hopper());
+  ASSERT_TRUE(claims.ok()) << claims.status();
+  EXPECT_TRUE(claims->gpus(0).has_protected_pcie());
+  EXPECT_FALSE(claims->gpus(0).protected_pcie());
 }
 
 // F6: opaque data.
@@ -712,6 +561,23 @@ TEST(NvidiaTest, RejectsIllFormedOpaqueData) {
               }),
               v1::EVIDENCE_MALFORMED);
   }
+  // The same in a field that nobody reads.
+  UnverifiedReport unknown = Report();
+  unknown.opaque.push_back({99, "new"});
+  std::string bytes = SerializeReport(unknown);
+  bytes.resize(bytes.size() - kSignatureBytes);
+  bytes.replace(bytes.size() - 5, 2, std::string("\4\0", 2));
+  EXPECT_EQ(Judge(Hopper().Wrap(Hopper().SignBytes(bytes)), Hopper()),
+            v1::EVIDENCE_MALFORMED);
+  for (const OpaqueType needed : {kOpaqueDriverVersion, kOpaqueVbiosVersion}) {
+    EXPECT_EQ(judge([&](UnverifiedReport& r) {
+                r.opaque.erase(std::find_if(
+                    r.opaque.begin(), r.opaque.end(),
+                    [&](const OpaqueField& f) { return f.type == needed; }));
+              }),
+              v1::EVIDENCE_MALFORMED)
+        << needed;
+  }
   EXPECT_EQ(judge([](UnverifiedReport& r) { r.opaque.clear(); }),
             v1::EVIDENCE_MALFORMED);
   for (const std::string& text :
@@ -730,16 +596,20 @@ TEST(NvidiaTest, RejectsIllFormedOpaqueData) {
             v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(field(kOpaqueDataVersion, "\2"), v1::EVIDENCE_UNSUPPORTED);
   EXPECT_EQ(field(kOpaqueFeatureFlag, "\3"), v1::EVIDENCE_UNSUPPORTED);
+  EXPECT_EQ(field(kOpaqueFeatureFlag, ""), v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(
       JudgeReport([](UnverifiedReport& r) { Field(r, kOpaquePdi).data = "1"; },
                   Switch()),
       v1::EVIDENCE_MALFORMED);
-  EXPECT_EQ(JudgeReport(
-                [](UnverifiedReport& r) {
-                  Field(r, kOpaqueSwitchGpuPdis).data = "1";
-                },
-                Switch()),
-            v1::EVIDENCE_MALFORMED);
+  for (const size_t size : {1, 8, 63}) {
+    EXPECT_EQ(JudgeReport(
+                  [&](UnverifiedReport& r) {
+                    Field(r, kOpaqueSwitchGpuPdis).data =
+                        std::string(size, '1');
+                  },
+                  Switch()),
+              v1::EVIDENCE_MALFORMED);
+  }
 }
 
 // F7: sets of devices.
@@ -785,212 +655,6 @@ TEST(NvidiaTest, BindsEachDeviceToItsSession) {
   EXPECT_EQ(RefusalOf(policy::CheckBinding(
                 claims, {AsBytes(transcript), AsBytes(kNonce)})),
             v1::EVIDENCE_NOT_BOUND);
-}
-
-// The service's own manifests go before the sender's.
-TEST(NvidiaTest, PrefersStoredManifests) {
-  const auto item = [](const std::string& role, const std::string& subject,
-                       const std::string& content) {
-    return policy::CollateralItem{role, subject, content,
-                                  crypto::Sha256(AsBytes(content))};
-  };
-  const std::string driver =
-      Hopper().SignRim(Hopper().MakeRim(RimKind::kDriver));
-  const std::string vbios = Hopper().SignRim(Hopper().MakeRim(RimKind::kVbios));
-  const std::string driver_id = "driver/GH100/550.90.07";
-  const std::string vbios_id = "vbios/GH100/96.00.9F.00.01";
-  const policy::Collateral good({item("rim_driver", driver_id, driver),
-                                 item("rim_vbios", vbios_id, vbios)});
-  // With nothing from the sender, and with rubbish.
-  const v1::Evidence bare = Without(Without(Good(), "rim_driver"), "rim_vbios");
-  auto claims = Verify(bare, Hopper(), {.collateral = &good});
-  ASSERT_TRUE(claims.ok()) << claims.status();
-  EXPECT_TRUE(claims->gpus(0).measurements_match());
-  ASSERT_EQ(claims->collateral_size(), 2);
-  EXPECT_EQ(claims->collateral(0).kind(), "rim_driver");
-  EXPECT_EQ(claims->collateral(0).subject(), driver_id);
-  EXPECT_EQ(claims->collateral(0).digest(), crypto::Sha256(AsBytes(driver)));
-  EXPECT_EQ(claims->collateral(0).issued_us(), absl::ToUnixMicros(kStart));
-  EXPECT_EQ(claims->collateral(0).next_update_us(), absl::ToUnixMicros(kEnd));
-  EXPECT_TRUE(claims->collateral(0).stored());
-  v1::Evidence rubbish = Good();
-  SetFile(rubbish, "rim_vbios", "rubbish");
-  EXPECT_TRUE(Verify(rubbish, Hopper(), {.collateral = &good}).ok());
-  // The stored one counts even where it is worse.
-  RimSpec spec = Hopper().MakeRim(RimKind::kVbios);
-  spec.active[0] = {std::string(48, 'x')};
-  const policy::Collateral other(
-      {item("rim_vbios", vbios_id, Hopper().SignRim(spec))});
-  EXPECT_EQ(Judge(Good(), Hopper(), {.collateral = &other}),
-            v1::MEASUREMENT_MISMATCH);
-  // Under a subject that it does not speak of.
-  const policy::Collateral misplaced({item("rim_vbios", vbios_id, driver)});
-  EXPECT_EQ(Judge(Good(), Hopper(), {.collateral = &misplaced}),
-            v1::ENDORSEMENT_MISMATCH);
-  // Of another device: not asked for.
-  const policy::Collateral unrelated(
-      {item("rim_vbios", "vbios/GH100/96.00.9F.00.02", "rubbish")});
-  claims = Verify(Good(), Hopper(), {.collateral = &unrelated});
-  ASSERT_TRUE(claims.ok()) << claims.status();
-  EXPECT_FALSE(claims->collateral(0).stored());
-}
-
-// B14: see ocsp_test for what a response itself may lie about.
-class Responder {
- public:
-  // The answer about the certificate at `depth` of a path of `gpu`.
-  static std::string Answer(
-      const SimulatedGpu& gpu, Hierarchy hierarchy, size_t depth,
-      const std::function<void(x509::OcspSpec&)>& change = [](x509::OcspSpec&) {
-      }) {
-    const auto& path = gpu.path(hierarchy);
-    x509::OcspSpec spec = {.issuer = path[depth + 1],
-                           .serial = path[depth].serial(),
-                           .this_update = kNow - absl::Hours(1),
-                           .next_update = kNow + absl::Hours(1),
-                           .responder = path[depth + 1]};
-    change(spec);
-    return x509::IssueOcspResponse(spec, gpu.key(hierarchy, depth + 1));
-  }
-
-  // Evidence with a good answer about everything that can have one.
-  static v1::Evidence All(const SimulatedGpu& gpu) {
-    v1::Evidence evidence = Good(gpu);
-    for (size_t i = 1; i + 1 < gpu.path(Hierarchy::kDevice).size(); ++i) {
-      Add(evidence, Answer(gpu, Hierarchy::kDevice, i));
-    }
-    for (size_t i = 0; i + 1 < gpu.path(Hierarchy::kManifest).size(); ++i) {
-      Add(evidence, Answer(gpu, Hierarchy::kManifest, i));
-    }
-    return evidence;
-  }
-
-  static void Add(v1::Evidence& evidence, const std::string& response) {
-    v1::EvidenceFile* file = evidence.add_files();
-    file->set_role("ocsp_response");
-    file->set_content(response);
-  }
-};
-
-TEST(NvidiaTest, SaysOcspCheckedOnlyWhenEveryCertificateIsGood) {
-  const v1::Evidence all = Responder::All(Hopper());
-  policy::VerifiedCache cache(1 << 20);
-  for (int round = 0; round < 2; ++round) {
-    const auto claims = Verify(all, Hopper(), {.cache = &cache});
-    ASSERT_TRUE(claims.ok()) << claims.status();
-    EXPECT_TRUE(claims->gpus(0).ocsp_checked());
-    EXPECT_EQ(claims->collateral_size(), 2 + 6);
-    // An hour later they are old, in the cache too: no answer at all.
-    const auto late =
-        Verify(all, Hopper(), {.now = kNow + absl::Hours(2), .cache = &cache});
-    ASSERT_TRUE(late.ok()) << late.status();
-    EXPECT_FALSE(late->gpus(0).ocsp_checked());
-    EXPECT_EQ(late->collateral_size(), 2);
-  }
-  int responses = 0;
-  for (int i = all.files_size() - 1; i >= 0; --i) {
-    if (all.files(i).role() != "ocsp_response") continue;
-    v1::Evidence less = all;
-    less.mutable_files()->DeleteSubrange(i, 1);
-    const auto claims = Verify(less, Hopper());
-    ASSERT_TRUE(claims.ok()) << claims.status();
-    EXPECT_FALSE(claims->gpus(0).ocsp_checked());
-    ++responses;
-  }
-  EXPECT_EQ(responses, 6);
-}
-
-TEST(NvidiaTest, RejectsRevokedUnknownAndIllSignedAnswers) {
-  for (const auto& [hierarchy, depth] :
-       std::vector<std::pair<Hierarchy, size_t>>{{Hierarchy::kDevice, 0},
-                                                 {Hierarchy::kDevice, 1},
-                                                 {Hierarchy::kDevice, 3},
-                                                 {Hierarchy::kManifest, 0},
-                                                 {Hierarchy::kManifest, 2}}) {
-    const auto judge = [&](const std::function<void(x509::OcspSpec&)>& change) {
-      v1::Evidence evidence = Responder::All(Hopper());
-      Responder::Add(evidence,
-                     Responder::Answer(Hopper(), hierarchy, depth, change));
-      return Judge(evidence, Hopper());
-    };
-    for (const uint8_t reason : std::vector<uint8_t>{0, 1, 6}) {
-      EXPECT_EQ(judge([&](x509::OcspSpec& s) {
-                  s.status = x509::OcspRevoked(kStart, reason);
-                }),
-                v1::CERTIFICATE_REVOKED);
-    }
-    EXPECT_EQ(judge([](x509::OcspSpec& s) { s.status = x509::OcspUnknown(); }),
-              v1::CERTIFICATE_REVOKED);
-    EXPECT_EQ(judge([](x509::OcspSpec& s) { s.next_update.reset(); }),
-              v1::CRL_INVALID);
-    EXPECT_EQ(judge([](x509::OcspSpec& s) {
-                s.responder = Hopper().path(Hierarchy::kDevice)[0];
-              }),
-              v1::CRL_INVALID);
-    // Of another serial number: counts for nothing.
-    EXPECT_EQ(judge([](x509::OcspSpec& s) {
-                s.serial = "another";
-                s.status = x509::OcspUnknown();
-              }),
-              v1::REFUSAL_CODE_UNSPECIFIED);
-  }
-  v1::Evidence evidence = Good();
-  Responder::Add(evidence, "rubbish");
-  EXPECT_EQ(Judge(evidence, Hopper()), v1::ENDORSEMENT_MALFORMED);
-}
-
-// B5, B6: lists, of the sender and of the store.
-TEST(NvidiaTest, HonoursRevocationLists) {
-  const auto list = [](Hierarchy hierarchy, size_t depth,
-                       const std::function<void(x509::CrlSpec&)>& change) {
-    x509::CrlSpec spec;
-    spec.issuer = Hopper().path(hierarchy)[depth + 1].subject_der();
-    spec.this_update = kNow - absl::Hours(1);
-    spec.next_update = kNow + absl::Hours(1);
-    spec.scheme = x509::SignatureScheme::kEcdsaSha384;
-    change(spec);
-    return x509::IssueCrl(spec, Hopper().key(hierarchy, depth + 1));
-  };
-  const auto good = [](x509::CrlSpec& s) { s.revoked = {"x"}; };
-  for (const auto& [hierarchy, depth] :
-       std::vector<std::pair<Hierarchy, size_t>>{{Hierarchy::kDevice, 1},
-                                                 {Hierarchy::kDevice, 3},
-                                                 {Hierarchy::kManifest, 0}}) {
-    const auto judge = [&, h = hierarchy, d = depth](
-                           const std::function<void(x509::CrlSpec&)>& change) {
-      v1::Evidence evidence = Good();
-      SetFile(evidence, "crl", list(h, d, change));
-      return Judge(evidence, Hopper());
-    };
-    const std::string serial = Hopper().path(hierarchy)[depth].serial();
-    const auto revoking = [&](x509::CrlSpec& s) { s.revoked = {serial}; };
-    EXPECT_EQ(judge(good), v1::REFUSAL_CODE_UNSPECIFIED);
-    EXPECT_EQ(judge(revoking), v1::CERTIFICATE_REVOKED);
-    EXPECT_EQ(judge([](x509::CrlSpec& s) {
-                s.next_update = kNow - absl::Seconds(1);
-              }),
-              v1::CRL_EXPIRED);
-    EXPECT_EQ(judge([](x509::CrlSpec& s) {
-                s.issuer = x509::MakeName({{"2.5.4.3", "somebody"}});
-              }),
-              v1::CRL_INVALID);
-    // Only the store's list of an issuer counts where there is one.
-    const std::string stored = list(hierarchy, depth, revoking);
-    const policy::Collateral store(
-        {{"crl", "x", stored, crypto::Sha256(AsBytes(stored))}});
-    v1::Evidence evidence = Good();
-    SetFile(evidence, "crl", list(hierarchy, depth, good));
-    EXPECT_EQ(Judge(evidence, Hopper(), {.collateral = &store}),
-              v1::CERTIFICATE_REVOKED);
-    const std::string kind = list(hierarchy, depth, good);
-    const policy::Collateral kinder(
-        {{"crl", "x", kind, crypto::Sha256(AsBytes(kind))}});
-    SetFile(evidence, "crl", stored);
-    const auto claims = Verify(evidence, Hopper(), {.collateral = &kinder});
-    ASSERT_TRUE(claims.ok()) << claims.status();
-    EXPECT_EQ(claims->collateral(0).kind(), "crl");
-    EXPECT_TRUE(claims->collateral(0).stored());
-  }
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "kms/crypto/x509/pem.h"
 #include "policy/sev_snp/cert_table.h"
 #include "policy/verifier/collateral.h"
+#include "policy/verifier/crls.h"
 #include "policy/verifier/verified_cache.h"
 #include "policy/verifier/verifier.h"
 #include "tools/simtee/snp.h"
@@ -797,7 +798,7 @@ TEST(SevSnpTest, CollateralRevokesWhatTheSenderOffers) {
   spec.revoked = {"\2"};
   const policy::Collateral collateral(
       {{.role = "crl",
-        .subject = "of the test's ARK",
+        .subject = policy::CrlSubject(Genoa().ark()),
         .content = x509::IssueCrl(spec, Genoa().ark_key()),
         .digest = std::string(32, 'd')}});
   v1::EvidenceBundle bundle;
@@ -806,6 +807,30 @@ TEST(SevSnpTest, CollateralRevokesWhatTheSenderOffers) {
   policy::VerifiedCache cache(1 << 20);
   policy::VerifyInputs inputs = {
       .now = kNow, .anchors = anchors, .cache = &cache};
+  EXPECT_TRUE(policy::VerifyBundle(bundle, inputs).ok());
+  inputs.collateral = &collateral;
+  EXPECT_EQ(RefusalOf(policy::VerifyBundle(bundle, inputs).status()),
+            v1::CERTIFICATE_REVOKED);
+}
+
+// The list of a root that the sender leaves out, because an anchor holds it.
+TEST(SevSnpTest, AStoredListCountsThoughNobodyOffersTheRoot) {
+  x509::CrlSpec spec;
+  spec.issuer = Genoa().ark().subject_der();
+  spec.this_update = kStart;
+  spec.next_update = kEnd;
+  spec.revoked = {"\2"};
+  const policy::Collateral collateral(
+      {{.role = "crl",
+        .subject = policy::CrlSubject(Genoa().ark()),
+        .content = x509::IssueCrl(spec, Genoa().ark_key()),
+        .digest = std::string(32, 'd')}});
+  v1::EvidenceBundle bundle;
+  *bundle.add_evidence() = Good(Genoa());
+  SetFile(*bundle.mutable_evidence(0), "cert_chain",
+          x509::ToPem(AsBytes(Genoa().ask().der()), "CERTIFICATE"));
+  const policy::TrustAnchors anchors = Anchors(Genoa().Anchor());
+  policy::VerifyInputs inputs = {.now = kNow, .anchors = anchors};
   EXPECT_TRUE(policy::VerifyBundle(bundle, inputs).ok());
   inputs.collateral = &collateral;
   EXPECT_EQ(RefusalOf(policy::VerifyBundle(bundle, inputs).status()),

@@ -18,6 +18,7 @@
 #include "policy/tpm/algorithm.h"
 #include "policy/tpm/attestation_key.h"
 #include "policy/verifier/collateral.h"
+#include "policy/verifier/crls.h"
 #include "policy/verifier/verified_cache.h"
 #include "policy/verifier/verifier.h"
 
@@ -308,6 +309,28 @@ TEST(TpmTest, RejectsNamesThatAreNotTheKeys) {
             v1::EVIDENCE_UNSUPPORTED);
 }
 
+TEST(TpmTest, RejectsFilesThatHoldNoKey) {
+  const auto judge = [](const std::string& file) {
+    v1::Evidence evidence = Tpm().Attest(kNonce);
+    SetFile(evidence, "ak_public", file);
+    return Judge(evidence);
+  };
+  const std::string pem = x509::ToPem(AsBytes(Tpm().spki()), "PUBLIC KEY");
+  EXPECT_EQ(judge(pem), kAccepted);
+  EXPECT_EQ(judge(pem + pem), v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge(pem + std::string(4096, '\n')), v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge(x509::ToPem(AsBytes("no key"), "PUBLIC KEY")),
+            v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge("-----BEGIN PUBLIC KEY-----\n?"), v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge(Tpm().spki() + "x"), v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge(""), v1::EVIDENCE_MALFORMED);
+  // RFC 8410, section 10.1: a key that no TPM of ours has.
+  EXPECT_EQ(
+      judge(*Unhex("302a300506032b657003210019bf44096984cdfe8541bac167dc3b"
+                   "96c85086aa30b6b6cb0c5c38ad703166e1")),
+      v1::EVIDENCE_MALFORMED);
+}
+
 // E8: each attribute that makes a key an attestation key.
 TEST(TpmTest, RejectsKeysThatAreNotForAttestation) {
   const auto judge = [](const std::function<void(PublicArea&)>& change) {
@@ -346,6 +369,20 @@ TEST(TpmTest, RejectsKeysThatAreNotForAttestation) {
   EXPECT_EQ(judge([](PublicArea& a) { a.x[3] ^= 1; }), v1::EVIDENCE_MALFORMED);
   EXPECT_EQ(judge([](PublicArea& a) { a.x.insert(0, 1, '\0'); }),
             v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge([](PublicArea& a) { a.y.insert(0, 1, '\0'); }),
+            v1::EVIDENCE_MALFORMED);
+  EXPECT_EQ(judge([](PublicArea& a) { a.auth_policy = std::string(64, 'p'); }),
+            kAccepted);
+  EXPECT_EQ(
+      judge([](PublicArea& a) { a.auth_policy = std::string(1024, 'p'); }),
+      v1::EVIDENCE_MALFORMED);
+  // RSA, and the other of its two schemes.
+  PublicArea other = RsaTpm().area();
+  ASSERT_EQ(other.scheme, Scheme::kRsaPss);
+  other.scheme = Scheme::kRsaSsa;
+  v1::Evidence evidence = RsaTpm().Attest(kNonce);
+  SetFile(evidence, "ak_public", SerializePublicArea(other));
+  EXPECT_EQ(Judge(evidence, RsaTpm()), v1::EVIDENCE_INCONSISTENT);
 }
 
 // B8, E8: parameters that no attestation key of ours has.
@@ -363,6 +400,12 @@ TEST(TpmTest, RejectsOtherKindsOfKeys) {
   for (int type : {0x0008, 0x0025}) {  // Neither a key's nor the file's size.
     EXPECT_EQ(judge(Tpm(), 0, U16(type)), v1::EVIDENCE_MALFORMED);
   }
+  std::string sized = SerializePublicArea(Tpm().area());
+  sized.replace(0, 2, U16(0x0008));
+  sized.insert(0, U16(static_cast<int>(sized.size())));
+  v1::Evidence keyed_hash = Tpm().Attest(kNonce);
+  SetFile(keyed_hash, "ak_public", sized);
+  EXPECT_EQ(Judge(keyed_hash), v1::EVIDENCE_UNSUPPORTED);
   EXPECT_EQ(judge(Tpm(), 2, U16(kAlgSha1)), v1::EVIDENCE_UNSUPPORTED);
   EXPECT_EQ(judge(Tpm(), 10, U16(0x0006)), v1::EVIDENCE_UNSUPPORTED);
   for (int scheme : {0x001a, 0x001b, 0x001c, 0x0014}) {  // ECDAA, ...
@@ -410,6 +453,9 @@ TEST(TpmTest, RejectsOtherSignatureAlgorithms) {
   signature.scheme = Scheme::kRsaPss;
   SetFile(evidence, "quote_signature", SerializeSignature(signature));
   EXPECT_EQ(Judge(evidence), v1::SIGNATURE_INVALID);
+  // Begins as DER does, and is none.
+  SetFile(evidence, "quote_signature", "\x30\x03\x02\x01");
+  EXPECT_EQ(Judge(evidence), v1::EVIDENCE_MALFORMED);
   // And the reverse.
   v1::Evidence rsa = RsaTpm().Attest(kNonce);
   SetFile(rsa, "ak_public", RsaTpm().spki());
@@ -526,6 +572,10 @@ TEST(TpmTest, RejectsIllFormedPcrs) {
         R"({"bank": 11, "pcrs": {}})", R"({"bank": "sha256", "pcrs": []})",
         R"({"bank": "sha256", "bank": "sha256", "pcrs": {}})",
         R"({"bank": "sha256", "pcrs": {"0": {"0": {}}}})"}) {
+    EXPECT_EQ(judge(json), v1::EVIDENCE_MALFORMED) << json;
+  }
+  for (const char* json : {R"({"bank": "sha256", "x": {}})",
+                           R"({"x": "sha256", "pcrs": {}})", R"("bank")"}) {
     EXPECT_EQ(judge(json), v1::EVIDENCE_MALFORMED) << json;
   }
   for (const char* bank : {"sha1", "sha512", "SHA256", "sha3-256", ""}) {
@@ -687,10 +737,11 @@ TEST(TpmTest, RejectsCertificatesForOtherKeys) {
               spec.extensions[2].value += "x";
             }),
             v1::ENDORSEMENT_MALFORMED);
+  // A CA of all kinds of keys has to say which this one is.
   EXPECT_EQ(JudgeAkCertificate([](x509::CertificateSpec& spec) {
               spec.extensions.erase(spec.extensions.begin() + 2);
             }),
-            kAccepted);  // Google's others say nothing.
+            v1::ENDORSEMENT_MISMATCH);
   // An endorsement key decrypts.
   EXPECT_EQ(JudgeAkCertificate([](x509::CertificateSpec& spec) {
               spec.extensions[1] = x509::MakeKeyUsage(1u << 2);
@@ -716,6 +767,16 @@ TEST(TpmTest, HonoursCriticalExtensionsOrRefuses) {
               spec.extensions.push_back({"2.5.29.32", true, "\x30\x00"});
             }),
             v1::CHAIN_UNTRUSTED);
+  // What stands beside the name of the TPM is not its name.
+  v1::Evidence evidence = Certified();
+  x509::CertificateSpec named = SimulatedTpm::AkSpec(Options(), Tpm().ak());
+  const std::string dns = x509::DerEncode(x509::DerContext(2), "host");
+  std::string& value = named.extensions[3].value;
+  value = x509::DerEncode(x509::kDerSequence, value.substr(2) + dns);
+  SetFile(evidence, "ak_cert", x509::IssueCertificate(named, Tpm().ca_key()));
+  const auto claims = Verify(evidence, {Tpm().CaAnchor()});
+  ASSERT_TRUE(claims.ok()) << claims.status();
+  EXPECT_EQ(claims->tpm().ak_subject(), "2.23.133.2.1=id:53494D55");
   for (const std::string& name :
        {std::string(), std::string("\x30\x00", 2), std::string("x"),
         x509::DerEncode(x509::kDerSequence, "\x01"),
@@ -731,17 +792,49 @@ TEST(TpmTest, HonoursCriticalExtensionsOrRefuses) {
 
 // The purpose of a CA above it.
 TEST(TpmTest, RejectsACaForOtherPurposes) {
-  x509::CertificateSpec spec = SimulatedTpm::CaSpec(Options(), Tpm().ca_key());
-  spec.extensions.push_back(Purposes({"1.3.6.1.5.5.7.3.1"}));
-  const auto ca = x509::Certificate::Parse(
-      AsBytes(x509::IssueCertificate(spec, Tpm().ca_key())));
-  ASSERT_TRUE(ca.ok());
-  v1::Evidence evidence = Certified();
-  SetFile(evidence, "ak_cert_chain", ca->der());
-  EXPECT_EQ(RefusalOf(Verify(evidence, {policy::AnchorFromCertificate(
-                                           "ca", v1::TPM, *ca, true)})
-                          .status()),
-            v1::ENDORSEMENT_MISMATCH);
+  const auto judge = [](const char* purpose, bool leaf_says) {
+    x509::CertificateSpec spec =
+        SimulatedTpm::CaSpec(Options(), Tpm().ca_key());
+    spec.extensions.push_back(Purposes({purpose}));
+    const auto ca = x509::Certificate::Parse(
+        AsBytes(x509::IssueCertificate(spec, Tpm().ca_key())));
+    spec = SimulatedTpm::AkSpec(Options(), Tpm().ak());
+    if (!leaf_says) spec.extensions.erase(spec.extensions.begin() + 2);
+    v1::Evidence evidence = Certified();
+    SetFile(evidence, "ak_cert_chain", ca->der());
+    SetFile(evidence, "ak_cert", x509::IssueCertificate(spec, Tpm().ca_key()));
+    return RefusalOf(Verify(evidence, {policy::AnchorFromCertificate(
+                                          "ca", v1::TPM, *ca, true)})
+                         .status());
+  };
+  EXPECT_EQ(judge("1.3.6.1.5.5.7.3.1", true), v1::ENDORSEMENT_MISMATCH);
+  EXPECT_EQ(judge("2.23.133.8.1", true), kAccepted);
+  // One of TPMs alone, as Google's newer: its certificates need not say it.
+  EXPECT_EQ(judge("2.23.133.8.1", false), kAccepted);
+  EXPECT_EQ(judge("1.3.6.1.5.5.7.3.1", false), v1::ENDORSEMENT_MISMATCH);
+}
+
+// Certificates cost more to parse than to send: those beyond what a chain may
+// need are not looked at.
+TEST(TpmTest, StopsReadingCertificatesAtTheBound) {
+  std::string sixteen;
+  for (int i = 0; i < 16; ++i) {
+    sixteen += x509::ToPem(AsBytes(Tpm().ca().der()), "CERTIFICATE");
+  }
+  const auto judge = [&](int files) {
+    v1::Evidence evidence = Certified();
+    for (int i = 0; i < files; ++i) {
+      v1::EvidenceFile* file = evidence.add_files();
+      file->set_role("ak_cert_chain");
+      file->set_content(sixteen);
+    }
+    v1::EvidenceFile* last = evidence.add_files();
+    last->set_role("ak_cert_chain");
+    last->set_content("not a certificate");
+    return JudgeCertified(evidence);
+  };
+  EXPECT_EQ(judge(1), v1::ENDORSEMENT_MALFORMED);
+  EXPECT_EQ(judge(2), v1::REQUEST_TOO_LARGE);  // With the chain's own.
 }
 
 TEST(TpmTest, ReadsACertificateAsItIsStored) {
@@ -823,7 +916,7 @@ TEST(TpmTest, HonoursRevocation) {
   // The verifier's own list counts though the sender brings none.
   const policy::Collateral collateral(
       {{.role = "crl",
-        .subject = "of the test's CA",
+        .subject = policy::CrlSubject(Tpm().ca()),
         .content = x509::IssueCrl(spec, Tpm().ca_key()),
         .digest = std::string(32, 'd')}});
   EXPECT_EQ(RefusalOf(Verify(Certified(), {Tpm().CaAnchor()}, kNow, nullptr,
@@ -833,7 +926,7 @@ TEST(TpmTest, HonoursRevocation) {
   spec.revoked = {"\x03"};
   const policy::Collateral harmless(
       {{.role = "crl",
-        .subject = "of the test's CA",
+        .subject = policy::CrlSubject(Tpm().ca()),
         .content = x509::IssueCrl(spec, Tpm().ca_key()),
         .digest = std::string(32, 'e')}});
   const auto claims =
@@ -842,6 +935,22 @@ TEST(TpmTest, HonoursRevocation) {
   ASSERT_EQ(claims->collateral_size(), 3);
   EXPECT_EQ(claims->collateral(2).kind(), "crl");
   EXPECT_TRUE(claims->collateral(2).stored());
+
+  // What another CA of this name signed is not this one's list: kept for that
+  // one it does not matter, and kept for this one it counts for nothing.
+  const SimulatedTpm evil = SimulatedTpm::Create(Options());
+  spec.revoked = {"\x02"};
+  for (const x509::Certificate& ca : {evil.ca(), Tpm().ca()}) {
+    const policy::Collateral others(
+        {{.role = "crl",
+          .subject = policy::CrlSubject(ca),
+          .content = x509::IssueCrl(spec, evil.ca_key()),
+          .digest = std::string(32, 'd')}});
+    EXPECT_EQ(RefusalOf(Verify(Certified(), {Tpm().CaAnchor()}, kNow, nullptr,
+                               &others)
+                            .status()),
+              ca.sha256() == evil.ca().sha256() ? kAccepted : v1::CRL_INVALID);
+  }
 
   spec.issuer = x509::MakeName({{"2.5.4.3", "another CA"}});
   EXPECT_EQ(judge(), v1::CRL_INVALID);

@@ -1,14 +1,22 @@
 // The collateral store, deny lists and kill switches on a real process: what
 // an administrator changes decides the releases of from then on.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "kms/base/refusal.h"
 #include "kms/crypto/x509/issue.h"
@@ -55,8 +63,13 @@ class CollateralTest : public ::testing::Test {
   void SetUp() override {
     char folder[] = "/tmp/kms_collateral_test.XXXXXX";
     ASSERT_NE(mkdtemp(folder), nullptr);
-    auto kmsd =
-        KmsdProcess::Create({.kmsd = "kms/server/kmsd", .directory = folder});
+    mirror_port_ = FreePort();
+    auto kmsd = KmsdProcess::Create(
+        {.kmsd = "kms/server/kmsd",
+         .directory = folder,
+         .config = absl::StrCat(
+             "collateral:\n  mirror:\n    url: https://localhost:",
+             mirror_port_, "/\n    ca_file: ", folder, "/ca.pem\n")});
     ASSERT_TRUE(kmsd.ok()) << kmsd.status();
     kmsd_ = *std::move(kmsd);
     ASSERT_TRUE(kmsd_->Start().ok()) << kmsd_->log();
@@ -121,6 +134,7 @@ class CollateralTest : public ::testing::Test {
     }
   }
 
+  int mirror_port_ = 0;
   std::unique_ptr<KmsdProcess> kmsd_;
   std::unique_ptr<v1::CollateralService::Stub> collateral_;
   std::unique_ptr<loadgen::Workload> workload_;
@@ -160,24 +174,31 @@ TEST_F(CollateralTest, UnderLoadNothingIsReleasedAfterTheKillSwitch) {
   std::atomic<bool> stop = false;
   std::atomic<int> released = 0;
   std::atomic<int> denied = 0;
+  absl::Mutex mutex;
+  absl::Time last_release;  // By the clients' clock.
   std::vector<std::thread> clients;
   for (int i = 0; i < 4; ++i) {
     clients.emplace_back([&] {
       while (!stop) {
         const v1::RefusalCode code = Release();
-        if (code == kReleased) ++released;
         if (code == v1::HARDWARE_DENIED) ++denied;
+        if (code != kReleased) continue;
+        ++released;
+        absl::MutexLock lock(&mutex);
+        last_release = std::max(last_release, absl::Now());
       }
     });
   }
   const absl::Time deadline = absl::Now() + absl::Seconds(60);
   while (released < 20 && absl::Now() < deadline) std::this_thread::yield();
   SetKillSwitch(true);
+  const absl::Time switched = absl::Now();
   while (denied < 20 && absl::Now() < deadline) std::this_thread::yield();
   stop = true;
   for (std::thread& client : clients) client.join();
   EXPECT_GE(released, 20);
   EXPECT_GE(denied, 20);
+  EXPECT_LT(last_release - switched, absl::Seconds(1));
 
   bool on = false;
   int before = 0;
@@ -191,6 +212,68 @@ TEST_F(CollateralTest, UnderLoadNothingIsReleasedAfterTheKillSwitch) {
   EXPECT_EQ(before, released);
   SetKillSwitch(false);
   EXPECT_EQ(Release(), kReleased);
+}
+
+// A web server of the operator's own, with TLS and files and no more.
+class Mirror {
+ public:
+  Mirror(const KmsdProcess& kmsd, int port) : folder_(kmsd.path("mirror")) {
+    mkdir(folder_.c_str(), 0700);
+    pid_ = fork();
+    if (pid_ != 0) return;
+    if (chdir(folder_.c_str()) != 0) _exit(127);
+    execlp("openssl", "openssl", "s_server", "-quiet", "-WWW", "-accept",
+           absl::StrCat(port).c_str(), "-cert",
+           kmsd.path("localhost.pem").c_str(), "-key",
+           kmsd.path("localhost.key").c_str(), nullptr);
+    _exit(127);
+  }
+  ~Mirror() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  void Serve(const std::string& name, const std::string& content) const {
+    std::ofstream(folder_ + "/" + name, std::ios::binary) << content;
+  }
+
+ private:
+  const std::string folder_;
+  pid_t pid_ = -1;
+};
+
+TEST_F(CollateralTest, WhatTheMirrorServesStopsReleases) {
+  const auto restart = [&] {  // It asks as soon as it serves.
+    kmsd_->Kill();
+    ASSERT_TRUE(kmsd_->Start().ok()) << kmsd_->log();
+    ASSERT_TRUE(kmsd_->AwaitServing().ok()) << kmsd_->log();
+  };
+  const auto becomes = [&](v1::RefusalCode want) {
+    const absl::Time deadline = absl::Now() + absl::Seconds(60);
+    v1::RefusalCode code;
+    do {
+      code = Release();
+    } while (code != want && absl::Now() < deadline);
+    return code == want;
+  };
+  EXPECT_EQ(Release(), kReleased);  // Nobody answers there yet.
+  const Mirror mirror(*kmsd_, mirror_port_);
+  mirror.Serve("collateral.json",
+               R"({"collateral": [{"kind": "crl", "files": ["ark.crl"]}]})");
+  mirror.Serve("ark.crl", ArkCrl(5, {Attester().ask().serial()}));
+  restart();
+  EXPECT_TRUE(becomes(v1::CERTIFICATE_REVOKED)) << kmsd_->log();
+  // An older list does not bring it back: the mirror asks, and is refused.
+  mirror.Serve("ark.crl", ArkCrl(4, {}));
+  restart();
+  const absl::Time deadline = absl::Now() + absl::Seconds(60);
+  while (kmsd_->log().find("a higher number") == std::string::npos &&
+         absl::Now() < deadline) {
+    EXPECT_EQ(Release(), v1::CERTIFICATE_REVOKED);
+  }
+  EXPECT_LT(absl::Now(), deadline) << kmsd_->log();
+  mirror.Serve("ark.crl", ArkCrl(6, {}));
+  restart();
+  EXPECT_TRUE(becomes(kReleased)) << kmsd_->log();
 }
 
 }  // namespace

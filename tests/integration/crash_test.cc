@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
@@ -16,10 +18,12 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "kms/crypto/merkle.h"
 #include "proto/kms/v1/audit.grpc.pb.h"
 #include "proto/kms/v1/keys.grpc.pb.h"
+#include "storage/log/etcd/testing.h"
 #include "tests/integration/kmsd_process.h"
 #include "tools/client/grpc_status.h"
 
@@ -36,6 +40,7 @@ release: {lease: 1h}
 )";
 
 constexpr int kRoundsDefault = 200;
+constexpr int kEtcdRoundsMax = 20;  // Each also starts a member of etcd.
 constexpr int kClients = 4;
 // Sixteen answers take milliseconds; a machine may be busy with other tests.
 constexpr absl::Duration kAnswersTimeout = absl::Seconds(60);
@@ -103,11 +108,13 @@ class Acknowledged {
 
 class CrashTest : public ::testing::Test {
  protected:
-  void SetUp() override {
+  void SetUp() override { SetUpWith(/*etcd=*/""); }
+
+  void SetUpWith(const std::string& etcd) {
     char folder[] = "/tmp/kms_crash_test.XXXXXX";
     ASSERT_NE(mkdtemp(folder), nullptr);
-    auto kmsd =
-        KmsdProcess::Create({.kmsd = "kms/server/kmsd", .directory = folder});
+    auto kmsd = KmsdProcess::Create(
+        {.kmsd = "kms/server/kmsd", .directory = folder, .etcd = etcd});
     ASSERT_TRUE(kmsd.ok()) << kmsd.status();
     kmsd_ = *std::move(kmsd);
     ASSERT_TRUE(kmsd_->Start().ok()) << kmsd_->log();
@@ -209,6 +216,9 @@ class CrashTest : public ::testing::Test {
     }
   }
 
+  // Kills and restarts under load; calls `disturb` before each.
+  void Run(int rounds, const std::function<void(int)>& disturb);
+
   const simtee::SimulatedSnp attester_ = simtee::SimulatedSnp::Create(
       {.rsa_bits = 2048,
        .not_before = absl::FromUnixSeconds(0),
@@ -218,13 +228,13 @@ class CrashTest : public ::testing::Test {
   std::vector<std::string> checked_;  // Leaves, in order.
 };
 
-TEST_F(CrashTest, LosesNothingAcknowledgedAndReleasesNothingUnrecorded) {
+void CrashTest::Run(int rounds, const std::function<void(int)>& disturb) {
   std::mt19937 random(20260101);
-  const int rounds = Rounds();
   int releases = 0;
   int keys = 0;
   for (int round = 0; round < rounds; ++round) {
     Acknowledged acknowledged;
+    disturb(round);
     std::atomic<bool> dead = false;
     std::vector<std::thread> clients;
     for (int client = 0; client < kClients; ++client) {
@@ -250,6 +260,32 @@ TEST_F(CrashTest, LosesNothingAcknowledgedAndReleasesNothingUnrecorded) {
   std::printf("%d kills: %d acknowledged releases and %d keys all there\n",
               rounds, releases, keys);
   EXPECT_GE(releases, rounds / 2);
+}
+
+TEST_F(CrashTest, LosesNothingAcknowledgedAndReleasesNothingUnrecorded) {
+  Run(Rounds(), [](int) {});
+}
+
+class EtcdCrashTest : public CrashTest {
+ protected:
+  void SetUp() override {
+    SetUpWith(absl::StrCat("{endpoints: [\"",
+                           absl::StrJoin(etcd_.endpoints().addresses, "\", \""),
+                           "\"], ca_file: ", etcd_.ca_file(),
+                           ", certificate_file: ", etcd_.certificate_file(),
+                           ", key_file: ", etcd_.key_file(), "}"));
+  }
+
+  storage::TestEtcd etcd_{3};
+};
+
+TEST_F(EtcdCrashTest, NorInEtcdWhileAMemberIsDownThatMayLead) {
+  constexpr size_t kMembers = 3;
+  Run(std::min(Rounds(), kEtcdRoundsMax), [this](int round) {
+    const auto down = static_cast<size_t>(round) % kMembers;
+    if (round > 0) etcd_.Restart((down + kMembers - 1) % kMembers);
+    etcd_.Kill(down);
+  });
 }
 
 }  // namespace

@@ -68,7 +68,15 @@ absl::Status MakeCertificates(const std::string& directory) {
   return absl::OkStatus();
 }
 
-// A port that was free a moment ago.
+std::unique_ptr<grpc::ClientContext> Context(absl::Duration timeout) {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->set_deadline(std::chrono::system_clock::now() +
+                        absl::ToChronoMilliseconds(timeout));
+  return context;
+}
+
+}  // namespace
+
 int FreePort() {
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address = {};
@@ -83,15 +91,6 @@ int FreePort() {
   close(fd);
   return port;
 }
-
-std::unique_ptr<grpc::ClientContext> Context(absl::Duration timeout) {
-  auto context = std::make_unique<grpc::ClientContext>();
-  context->set_deadline(std::chrono::system_clock::now() +
-                        absl::ToChronoMilliseconds(timeout));
-  return context;
-}
-
-}  // namespace
 
 KmsdProcess::KmsdProcess(KmsdOptions options)
     : options_(std::move(options)),
@@ -117,6 +116,9 @@ absl::Status KmsdProcess::WriteConfig() {
       "\n  private_key: ", path("localhost.key"),
       "\n  administrators_ca: ", path("ca.pem"),
       "\nadministrators: [admin]\nlog:\n  file: ", path("kmsd.log"), "\n");
+  if (!options_.etcd.empty()) {
+    absl::StrAppend(&config, "  etcd: ", options_.etcd, "\n");
+  }
   if (options_.development_seal) {
     absl::StrAppend(&config, "seal:\n  kind: development\n  key_file: ",
                     path("root.key"), "\n");
@@ -131,6 +133,7 @@ absl::Status KmsdProcess::WriteConfig() {
     absl::StrAppend(&config, "limits:\n  ",
                     absl::StrJoin(options_.limits, "\n  "), "\n");
   }
+  config += options_.config;
   return WriteFile(path("kmsd.yaml"), config, 0600);
 }
 

@@ -21,14 +21,19 @@ namespace kms::testing {
 // The name under which tests configure the simulator's root.
 inline constexpr char kSimulatedAnchor[] = "simulated-snp-ark";
 
+// One that was free a moment ago.
+int FreePort();
+
 struct KmsdOptions {
   std::string kmsd;       // Path of the binary.
   std::string directory;  // Empty and private; everything goes below it.
   bool development_seal = true;
   std::vector<std::string> simulated_anchors = {kSimulatedAnchor};
+  std::string etcd = {};  // The configuration's log.etcd; empty: a local log.
   // Lines added to the configuration's `limits`, each "name: value".
   std::vector<std::string> limits = {"releases_per_second: 100000",
                                      "challenges_per_second: 100000"};
+  std::string config = {};  // Further lines of the configuration.
 };
 
 class KmsdProcess {

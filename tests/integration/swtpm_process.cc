@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "tests/integration/service.h"
 
 namespace kms::testing {
 namespace {
@@ -36,19 +36,6 @@ bool Connects(const std::string& path) {
 }
 
 }  // namespace
-
-CommandResult RunShell(const std::string& script) {
-  CommandResult result;
-  FILE* pipe = popen(absl::StrCat("{ ", script, "\n} 2>&1").c_str(), "r");
-  if (pipe == nullptr) return result;
-  char buffer[4096];
-  while (const size_t size = fread(buffer, 1, sizeof(buffer), pipe)) {
-    result.output.append(buffer, size);
-  }
-  const int state = pclose(pipe);
-  if (WIFEXITED(state)) result.exit_code = WEXITSTATUS(state);
-  return result;
-}
 
 absl::StatusOr<std::unique_ptr<SwtpmProcess>> SwtpmProcess::Start(
     const std::string& folder) {

@@ -14,14 +14,6 @@
 
 namespace kms::testing {
 
-struct CommandResult {
-  int exit_code = -1;  // -1: it did not exit by itself.
-  std::string output;  // Both outputs, as they came.
-};
-
-// Runs `script` in a shell, to its end.
-CommandResult RunShell(const std::string& script);
-
 class SwtpmProcess {
  public:
   // `folder`: a fresh one with a short path (a socket's is at most 107 bytes).

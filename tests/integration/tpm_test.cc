@@ -5,16 +5,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "kms/base/bytes.h"
-#include "tests/integration/kmsd_process.h"
+#include "tests/integration/service.h"
 #include "tests/integration/swtpm_process.h"
 
 namespace kms::testing {
@@ -41,46 +38,23 @@ rules:
 release: {lease: 1h}
 )";
 
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file),
-          std::istreambuf_iterator<char>()};
-}
-
-void WriteFile(const std::string& path, const std::string& contents) {
-  std::ofstream(path, std::ios::binary) << contents;
-}
-
-std::string Folder(const char* pattern) {
-  std::string folder = pattern;
-  return mkdtemp(folder.data()) == nullptr ? "" : folder;
-}
-
 class TpmTest : public ::testing::Test {
  protected:
   void SetUp() override {
     root_ = ReadLink();
-    service_ = Folder("/tmp/kms_tpm_test.XXXXXX");
-    machine_ = Folder("/tmp/kms_tpm_test.XXXXXX");
+    machine_ = MakeFolder();
     auto tpm = SwtpmProcess::Start(machine_);
     ASSERT_TRUE(tpm.ok()) << tpm.status() << ReadFile(machine_ + "/swtpm.out");
     tpm_ = *std::move(tpm);
-    auto kmsd = KmsdProcess::Create({.kmsd = "kms/server/kmsd",
-                                     .directory = service_,
-                                     .simulated_anchors = {}});
-    ASSERT_TRUE(kmsd.ok()) << kmsd.status();
-    kmsd_ = *std::move(kmsd);
-    ASSERT_TRUE(kmsd_->Start().ok()) << kmsd_->log();
-    const auto init = kmsd_->Init(0, 0);
-    ASSERT_TRUE(init.ok()) << init.status();
-    pins_ = absl::StrCat("--cluster-id ", Hex(init->cluster_id()),
-                         " --identity-key ", Hex(init->identity_public_key()));
+    auto service = Service::Start({});
+    ASSERT_TRUE(service.ok()) << service.status();
+    service_ = *std::move(service);
   }
 
   void TearDown() override {
-    kmsd_.reset();
+    service_.reset();
     tpm_.reset();
-    RunShell(absl::StrCat("rm -rf '", service_, "' '", machine_, "'"));
+    RunShell(absl::StrCat("rm -rf '", machine_, "'"));
   }
 
   static std::string ReadLink() {
@@ -100,15 +74,6 @@ class TpmTest : public ::testing::Test {
     ASSERT_TRUE(made.ok()) << made;
   }
 
-  // kmsctl as the administrator runs it.
-  CommandResult Kmsctl(const std::string& arguments) {
-    return RunShell(absl::StrCat("KMS_ADDRESS=", kmsd_->address(),
-                                 " KMS_CA=", kmsd_->path("ca.pem"),
-                                 " KMS_CERT=", kmsd_->path("admin.pem"),
-                                 " KMS_KEY=", kmsd_->path("admin.key"),
-                                 " tools/kmsctl/kmsctl ", arguments));
-  }
-
   // The administrator pins the AK, writes the policy for the PCRs of now, and
   // puts a key under it.
   void Enroll(const std::string& bank) {
@@ -120,18 +85,18 @@ class TpmTest : public ::testing::Test {
     ASSERT_TRUE(booted.ok()) << booted;
     const std::string pcr7 = ReadFile(tpm_->path("pcr7.bin"));
     ASSERT_EQ(pcr7.size(), bank == "sha256" ? 32u : 48u);
-    WriteFile(kmsd_->path("policy.yaml"),
+    WriteFile(service_->path("policy.yaml"),
               absl::StrReplaceAll(kPolicy,
                                   {{"@BANK@", bank}, {"@PCR7@", Hex(pcr7)}}));
-    WriteFile(kmsd_->path("secret"), kSecret);
+    WriteFile(service_->path("secret"), kSecret);
     for (const std::string& command :
          {absl::StrCat("anchor put rack-7 ", tpm_->path("ak.pem"),
                        " --type tpm"),
-          absl::StrCat("policy put ", kmsd_->path("policy.yaml")),
+          absl::StrCat("policy put ", service_->path("policy.yaml")),
           absl::StrCat("key create weights --policy machines --import-file ",
-                       kmsd_->path("secret"))}) {
-      const CommandResult result = Kmsctl(command);
-      ASSERT_EQ(result.exit_code, 0) << command << "\n" << result.output;
+                       service_->path("secret"))}) {
+      const absl::Status done = service_->Administer(command);
+      ASSERT_TRUE(done.ok()) << done;
     }
   }
 
@@ -139,43 +104,23 @@ class TpmTest : public ::testing::Test {
   // folder of its bundle.
   void WriteAttester(const std::string& bank, const std::string& after = "",
                      const std::string& scheme = "") {
-    WriteFile(tpm_->path("attester"),
-              absl::StrCat("#!/bin/sh\nset -e\n", tpm_->environment(),
-                           " KMS_TPM_AK=", kAk, " KMS_TPM_PCRS=", bank,
-                           ":7,0 KMS_TPM_SCHEME=", scheme, "\n", root_,
-                           "/tools/kms_agent/tpm_attester.sh \"$@\"\n", after));
-    RunShell(absl::StrCat("chmod 700 ", tpm_->path("attester")));
-  }
-
-  // kms-agent as the machine's boot runs it.
-  CommandResult RunAgent() {
-    unlink(released().c_str());
-    return RunShell(
-        absl::StrCat("tools/kms_agent/kms-agent --endpoint ", kmsd_->address(),
-                     " --ca ", kmsd_->path("ca.pem"), " ", pins_,
-                     " --key weights --once", " --attester-command ",
-                     tpm_->path("attester"), " --output fd:3 3>", released()));
+    WriteProgram(
+        tpm_->path("attester"),
+        absl::StrCat(tpm_->environment(), " KMS_TPM_AK=", kAk, " KMS_TPM_PCRS=",
+                     bank, ":7,0 KMS_TPM_SCHEME=", scheme, "\n", root_,
+                     "/tools/kms_agent/tpm_attester.sh \"$@\"\n", after));
   }
 
   void ExpectReleased() {
-    const CommandResult result = RunAgent();
-    ASSERT_EQ(result.exit_code, 0) << result.output << kmsd_->log();
-    EXPECT_EQ(ReadFile(released()), kSecret);
+    EXPECT_EQ(service_->Released(tpm_->path("attester"), kSecret), "");
   }
-
   void ExpectRefused(const std::string& code) {
-    const CommandResult result = RunAgent();
-    EXPECT_EQ(result.exit_code, 3) << result.output;
-    EXPECT_NE(result.output.find(absl::StrCat(code, ":")), std::string::npos)
-        << "want " << code << " in " << result.output;
-    EXPECT_EQ(ReadFile(released()), "");
+    EXPECT_EQ(service_->Refused(tpm_->path("attester"), code), "");
   }
 
-  std::string released() const { return tpm_->path("released"); }
-
-  std::string root_, service_, machine_, pins_;
+  std::string root_, machine_;
   std::unique_ptr<SwtpmProcess> tpm_;
-  std::unique_ptr<KmsdProcess> kmsd_;
+  std::unique_ptr<Service> service_;
 };
 
 TEST_F(TpmTest, ReleasesToTheMachineItKnowsAndToNoOther) {

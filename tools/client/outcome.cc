@@ -10,6 +10,7 @@ namespace {
 
 // Which side said it; the payload's value is one of the words below.
 constexpr absl::string_view kOriginUrl = "kms.client.Origin";
+constexpr absl::string_view kNextStepUrl = "kms.client.NextStep";
 constexpr absl::string_view kUsage = "usage";
 constexpr absl::string_view kIntegrity = "integrity";
 constexpr absl::string_view kRefusal = "refusal";
@@ -127,6 +128,11 @@ bool IsRefusal(const absl::Status& status) {
   return HasOrigin(status, kRefusal);
 }
 
+absl::Status WithNextStep(absl::Status status, absl::string_view sentence) {
+  if (!status.ok()) status.SetPayload(kNextStepUrl, absl::Cord(sentence));
+  return status;
+}
+
 ExitCode ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return ExitCode::kOk;
   if (HasOrigin(status, kUsage)) return ExitCode::kUsage;
@@ -147,6 +153,9 @@ std::string CodeName(const absl::Status& status) {
 
 std::string NextStep(const absl::Status& status) {
   if (status.ok()) return "";
+  if (const auto own = status.GetPayload(kNextStepUrl); own.has_value()) {
+    return std::string(*own);
+  }
   if (IsRefusal(status)) return NextStepOfRefusal(RefusalOf(status));
   switch (ExitCodeOf(status)) {
     case ExitCode::kUsage:

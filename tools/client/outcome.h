@@ -37,6 +37,9 @@ absl::Status AsIntegrityError(const absl::Status& status);
 absl::Status AsRefusal(const absl::Status& status);
 bool IsRefusal(const absl::Status& status);
 
+// `status` with its own next step, a sentence; OK stays OK.
+absl::Status WithNextStep(absl::Status status, absl::string_view sentence);
+
 ExitCode ExitCodeOf(const absl::Status& status);
 
 // "TCB_MISMATCH", "UNAVAILABLE", "USAGE", "INTEGRITY": the refusal code if

@@ -113,5 +113,14 @@ TEST(AsIntegrityError, OverridesWhatAVerifierCalledIt) {
   EXPECT_TRUE(AsIntegrityError(absl::OkStatus()).ok());
 }
 
+TEST(WithNextStep, ReplacesTheGeneralAdviceOnly) {
+  const absl::Status status = WithNextStep(
+      IntegrityError("weights segment 3: does not authenticate"), "copy it");
+  EXPECT_EQ(NextStep(status), "copy it");
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kIntegrity);
+  EXPECT_EQ(CodeName(status), "INTEGRITY");
+  EXPECT_TRUE(WithNextStep(absl::OkStatus(), "copy it").ok());
+}
+
 }  // namespace
 }  // namespace kms::client

@@ -165,7 +165,9 @@ absl::StatusOr<ReleasedKey> ReleaseClient::Accept(
       .transcript_digest = AsBytes(attempt.transcript_digest),
       .kem_id = static_cast<uint16_t>(attempt.message.kem_id()),
       .recipient_public_key = AsBytes(attempt.recipient.public_key()),
-      .key_version = request.version()};
+      .key_version = request.version(),
+      .artifact_digest = AsBytes(request.artifact_digest()),
+      .blob = AsBytes(request.blob())};
   KMS_RETURN_IF_ERROR(client::AsIntegrityError(
       release::CheckReceiptFor(*verified, expected, response.wrapped_key())));
   const v1::ReceiptBody& body = verified->body;

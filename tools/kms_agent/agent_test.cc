@@ -73,6 +73,16 @@ class AgentTest : public ::testing::Test {
   std::vector<absl::Duration> waits_;
 };
 
+// The service released a key, but not of what was asked for.
+TEST_F(AgentTest, RefusesAReceiptThatNamesNotItsBlobAndArtifact) {
+  request_.set_key("weights");
+  request_.set_blob("a publisher's blob");
+  EXPECT_EQ(ExitCodeOf(Release().status()), ExitCode::kIntegrity);
+  request_.clear_blob();
+  request_.set_artifact_digest(std::string(32, 'a'));
+  EXPECT_EQ(ExitCodeOf(Release().status()), ExitCode::kIntegrity);
+}
+
 TEST_F(AgentTest, GetsTheKeyWithEvidenceOverTheTranscript) {
   request_.set_key("weights");
   const auto released = Release();

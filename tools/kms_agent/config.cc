@@ -56,6 +56,8 @@ absl::Status Fill(const YAML::Node& document, Config& config) {
       {"namespace", Text(config.name_space)},
       {"key", Text(config.key)},
       {"version", Number(config.version)},
+      {"blob", Text(config.blob)},
+      {"artifact_digest", Text(config.artifact_digest)},
       {"attester", Text(config.attester)},
       {"attester_command", Text(config.attester_command)},
       {"attester_timeout", Text(config.attester_timeout)},
@@ -129,6 +131,10 @@ absl::StatusOr<Plan> Resolve(const Config& config) {
                        Pin(config.cluster_id, 16, "cluster_id"));
   KMS_ASSIGN_OR_RETURN(plan.identity_public_key,
                        Pin(config.identity_key, 32, "identity_key"));
+  if (!config.artifact_digest.empty()) {
+    KMS_ASSIGN_OR_RETURN(plan.artifact_digest,
+                         Pin(config.artifact_digest, 32, "artifact_digest"));
+  }
   KMS_ASSIGN_OR_RETURN(plan.attester_timeout,
                        Wait(config.attester_timeout, "attester_timeout"));
   KMS_ASSIGN_OR_RETURN(plan.retry_for, Wait(config.retry_for, "retry_for"));

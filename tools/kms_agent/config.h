@@ -9,6 +9,8 @@
 //   namespace: default                       # optional
 //   key: llama-weights
 //   version: 0                               # optional; 0 is the primary
+//   blob: /models/llama.blob                 # a wrapping key's: its data key
+//   artifact_digest: <64 hex digits>         # if key or blob is bound to one
 //   attester_command: /usr/lib/kms/attester  # or  attester: sev-snp or tdx
 //   attester_timeout: 30s                    # optional
 //   output: file:/run/keys/llama-weights
@@ -37,6 +39,8 @@ struct Config {
   std::string name_space;
   std::string key;
   uint32_t version = 0;
+  std::string blob;              // A file.
+  std::string artifact_digest;   // 64 hex digits.
   std::string attester;          // "sev-snp", "tdx", or empty ...
   std::string attester_command;  // ... for this program.
   std::string attester_timeout = "30s";
@@ -55,6 +59,7 @@ struct Plan {
   Config config;
   std::string cluster_id;           // 16 bytes.
   std::string identity_public_key;  // 32 bytes.
+  std::string artifact_digest;      // 32 bytes, or empty.
   absl::Duration attester_timeout;
   absl::Duration retry_for;
 };

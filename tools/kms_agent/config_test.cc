@@ -21,6 +21,8 @@ identity_key: 000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f
 namespace: team
 key: weights
 version: 4
+blob: /blob
+artifact_digest: 000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f
 attester_command: /bin/attester
 attester_timeout: 10s
 output: fd:3
@@ -35,11 +37,13 @@ TEST(ParseConfig, ReadsEveryField) {
   EXPECT_EQ(config->name_space, "team");
   EXPECT_EQ(config->version, 4u);
   EXPECT_EQ(config->receipt, "/receipt");
+  EXPECT_EQ(config->blob, "/blob");
   const auto plan = Resolve(*config);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->cluster_id.size(), 16u);
   EXPECT_EQ(plan->cluster_id[1], '\x01');
   EXPECT_EQ(plan->identity_public_key.size(), 32u);
+  EXPECT_EQ(plan->artifact_digest.size(), 32u);
   EXPECT_EQ(plan->attester_timeout, absl::Seconds(10));
   EXPECT_EQ(plan->retry_for, absl::Minutes(1));
 }
@@ -70,6 +74,8 @@ TEST(Resolve, RefusesEachMissingOrIllFormedField) {
   EXPECT_TRUE(refused([](Config& c) { c.cluster_id.pop_back(); }));
   EXPECT_TRUE(refused([](Config& c) { c.cluster_id.back() = 'g'; }));
   EXPECT_TRUE(refused([](Config& c) { c.identity_key = c.cluster_id; }));
+  EXPECT_TRUE(refused([](Config& c) { c.artifact_digest.pop_back(); }));
+  EXPECT_FALSE(refused([](Config& c) { c.artifact_digest = ""; }));
   EXPECT_TRUE(refused([](Config& c) { c.key = ""; }));
   EXPECT_TRUE(refused([](Config& c) { c.output = ""; }));
   EXPECT_TRUE(refused([](Config& c) { c.attester = "sev-snp"; }));  // Both.

@@ -31,6 +31,8 @@ namespace kms::agent {
 namespace {
 
 constexpr size_t kConfigBytesMax = 64 * 1024;
+constexpr size_t kBlobBytesMax =
+    4 * 1024;  // The service says how long one may be.
 
 struct Flags {
   std::string config_file;
@@ -49,9 +51,13 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--namespace", c.name_space, "of the key");
   app.add_option("--key", c.key, "name of the key");
   app.add_option("--version", c.version, "of the key; 0: primary");
+  app.add_option("--blob", c.blob, "file: release its data key");
+  app.add_option("--artifact-digest", c.artifact_digest,
+                 "that the key or blob is bound to; 64 hex digits");
   app.add_option("--attester", c.attester, "built in: sev-snp, tdx");
   app.add_option("--attester-command", c.attester_command,
-                 "program run as PROGRAM REPORT_DATA_HEX OUT_DIR");
+                 "program run as PROGRAM REPORT_DATA_HEX OUT_DIR "
+                 "GPU_NONCE_HEX");
   app.add_option("--attester-timeout", c.attester_timeout, "such as 30s");
   app.add_option("--output", c.output,
                  "fd:NUMBER, file:PATH or credential-socket:PATH");
@@ -83,6 +89,8 @@ absl::StatusOr<Config> Merge(const CLI::App& app, const Flags& flags) {
   take("--namespace", given.name_space, merged.name_space);
   take("--key", given.key, merged.key);
   take("--version", given.version, merged.version);
+  take("--blob", given.blob, merged.blob);
+  take("--artifact-digest", given.artifact_digest, merged.artifact_digest);
   take("--attester", given.attester, merged.attester);
   take("--attester-command", given.attester_command, merged.attester_command);
   take("--attester-timeout", given.attester_timeout, merged.attester_timeout);
@@ -135,6 +143,11 @@ absl::Status Run(const CLI::App& app, const Flags& flags) {
   request.set_namespace_(config.name_space);
   request.set_key(config.key);
   request.set_version(config.version);
+  request.set_artifact_digest(plan.artifact_digest);
+  if (!config.blob.empty()) {
+    KMS_ASSIGN_OR_RETURN(*request.mutable_blob(),
+                         client::ReadFile(config.blob, kBlobBytesMax));
+  }
   KMS_ASSIGN_OR_RETURN(const ReleasedKey released, client.Release(request));
 
   // The receipt first: whoever has the key can always show where it came from.

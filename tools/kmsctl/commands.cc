@@ -10,9 +10,11 @@
 #include "tools/kmsctl/evidence.h"
 #include "tools/kmsctl/hardware.h"
 #include "tools/kmsctl/key.h"
+#include "tools/kmsctl/lease.h"
 #include "tools/kmsctl/policy.h"
 #include "tools/kmsctl/reference.h"
 #include "tools/kmsctl/seal.h"
+#include "tools/kmsctl/weights.h"
 
 namespace kms::kmsctl {
 
@@ -27,6 +29,7 @@ std::unique_ptr<CLI::App> MakeApp(Context& context) {
   context.AddOptions(*app);
   AddSealCommands(*app, context);
   AddKeyCommands(*app, context);
+  AddLeaseCommands(*app, context);
   AddPolicyCommands(*app, context);
   AddReferenceCommands(*app, context);
   AddAnchorCommands(*app, context);
@@ -34,6 +37,7 @@ std::unique_ptr<CLI::App> MakeApp(Context& context) {
   AddHardwareCommands(*app, context);
   AddAuditCommands(*app, context);
   AddEvidenceCommands(*app, context.exit_code());
+  AddWeightsCommands(*app, context);
   AddCompletionCommand(*app, context);
   return app;
 }

@@ -157,15 +157,49 @@ TEST_F(CommandsTest, ListsEveryPage) {
   EXPECT_EQ(nlohmann::json::parse(out_)["keys"].size(), 2u);
 }
 
-TEST_F(CommandsTest, DestroysOnlyWhenTheNameIsTyped) {
-  EXPECT_EQ(Run({"key", "destroy", "weights", "3"}, "yes\n"), 2);
-  EXPECT_EQ(Run({"key", "destroy", "weights", "3"}, ""), 2);
+TEST_F(CommandsTest, DestroysAtOnceOnlyWhenTheNameIsTyped) {
+  EXPECT_EQ(Run({"key", "destroy", "weights", "3", "--now"}, "yes\n"), 2);
+  EXPECT_EQ(Run({"key", "destroy", "weights", "3", "--now"}, ""), 2);
   EXPECT_TRUE(service_.keys.states.empty());
-  EXPECT_EQ(Run({"key", "destroy", "weights", "3"}, "weights\n"), 0);
-  EXPECT_EQ(Run({"key", "destroy", "weights", "3", "--yes"}), 0);
+  EXPECT_EQ(Run({"key", "destroy", "weights", "3", "--now"}, "weights\n"), 0);
+  EXPECT_EQ(Run({"key", "destroy", "weights", "3", "--now", "--yes"}), 0);
   ASSERT_EQ(service_.keys.states.size(), 2u);
   EXPECT_EQ(service_.keys.states[0].state(), v1::KeyVersion::DESTROYED);
   EXPECT_EQ(service_.keys.states[0].version(), 3u);
+}
+
+TEST_F(CommandsTest, DestroysAfterAWaitUnlessToldOtherwise) {
+  EXPECT_EQ(Run({"key", "destroy", "weights", "3"}), 0);
+  EXPECT_EQ(Run({"key", "destroy", "weights", "3", "--wait", "24h"}), 0);
+  EXPECT_EQ(Run({"key", "destroy", "weights", "3", "--wait", "soon"}), 2);
+  EXPECT_EQ(Run({"key", "destroy", "weights", "3", "--wait", "1h", "--now"}),
+            2);
+  ASSERT_EQ(service_.keys.scheduled.size(), 2u);
+  EXPECT_EQ(service_.keys.scheduled[0].wait_us(), 0);
+  EXPECT_EQ(service_.keys.scheduled[1].wait_us(), 86'400'000'000);
+  EXPECT_EQ(service_.keys.scheduled[1].version(), 3u);
+  EXPECT_TRUE(service_.keys.states.empty());
+}
+
+TEST_F(CommandsTest, UpdatesOnlyWhatIsGiven) {
+  EXPECT_EQ(Run({"key", "update", "a", "--minimum-version", "0", "--label",
+                 "team=research", "--label", "empty="}),
+            0);
+  EXPECT_EQ(Run({"key", "update", "a", "--rotation-period", "720h"}), 0);
+  EXPECT_EQ(Run({"key", "update", "a", "--no-labels"}), 0);
+  EXPECT_EQ(Run({"key", "update", "a", "--label", "no-value"}), 2);
+  EXPECT_EQ(Run({"key", "update", "a", "--rotation-period", "monthly"}), 2);
+  ASSERT_EQ(service_.keys.updated.size(), 3u);
+  const v1::UpdateKeyRequest& first = service_.keys.updated[0];
+  EXPECT_TRUE(first.has_minimum_version());
+  EXPECT_FALSE(first.has_description());
+  EXPECT_FALSE(first.has_rotation_period_s());
+  EXPECT_EQ(first.labels().labels().at("team"), "research");
+  EXPECT_EQ(first.labels().labels().at("empty"), "");
+  EXPECT_EQ(service_.keys.updated[1].rotation_period_s(), 2'592'000);
+  EXPECT_FALSE(service_.keys.updated[1].has_labels());
+  EXPECT_TRUE(service_.keys.updated[2].has_labels());
+  EXPECT_TRUE(service_.keys.updated[2].labels().labels().empty());
 }
 
 TEST_F(CommandsTest, EnablesAndDisables) {
@@ -208,8 +242,18 @@ TEST_F(CommandsTest, UnsealsWithAFileWithoutItsWhiteSpace) {
   EXPECT_EQ(service_.seals.resets, 1);
 }
 
+TEST_F(CommandsTest, ANewEpochWantsAReason) {
+  EXPECT_EQ(Run({"log", "new-epoch"}), 2);
+  EXPECT_TRUE(service_.seals.epoch_reasons.empty());
+  EXPECT_EQ(Run({"log", "new-epoch", "--reason", "etcd was lost"}), 0);
+  EXPECT_EQ(service_.seals.epoch_reasons,
+            std::vector<std::string>{"etcd was lost"});
+  EXPECT_THAT(err_, HasSubstr("next: unseal this instance"));
+}
+
 TEST_F(CommandsTest, ConcernsOneInstanceWhereItMust) {
   instances_ = 2;
+  EXPECT_EQ(Run({"log", "new-epoch", "--reason", "x"}), 2);
   EXPECT_EQ(Run({"init"}), 2);
   EXPECT_EQ(Run({"unseal", "--reset"}), 2);
   EXPECT_EQ(service_.seals.resets, 0);

@@ -106,7 +106,7 @@ void ShowSnp(const v1::Evidence& evidence, std::string& out) {
     return;
   }
   const absl::StatusOr<sev_snp::Endorsements> endorsements =
-      sev_snp::SortEndorsements(report->signing_key, evidence, nullptr, {});
+      sev_snp::SortEndorsements(report->signing_key, evidence, nullptr);
   std::optional<sev_snp::KeyCertificate> key;
   if (endorsements.ok()) {
     const absl::StatusOr<sev_snp::KeyCertificate> leaf =
@@ -133,8 +133,7 @@ void ShowSnp(const v1::Evidence& evidence, std::string& out) {
   for (const x509::Certificate& ca : endorsements->offered) {
     ShowCertificate("offered", ca, out);
   }
-  for (const sev_snp::OfferedCrl& offered : endorsements->crls) {
-    const x509::Crl& crl = offered.crl;
+  for (const x509::Crl& crl : endorsements->crls) {
     Row("crl",
         absl::StrCat(crl.revoked_count(), " revoked, ", Date(crl.this_update()),
                      " to ", Date(crl.next_update())),

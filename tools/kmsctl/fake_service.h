@@ -48,6 +48,21 @@ class FakeKeys : public v1::KeyService::Service {
     key->set_name(request->name());
     return answer;
   }
+  grpc::Status ScheduleKeyVersionDestruction(
+      grpc::ServerContext*,
+      const v1::ScheduleKeyVersionDestructionRequest* request,
+      v1::Key* key) override {
+    scheduled.push_back(*request);
+    key->set_name(request->name());
+    return answer;
+  }
+  grpc::Status UpdateKey(grpc::ServerContext*,
+                         const v1::UpdateKeyRequest* request,
+                         v1::Key* key) override {
+    updated.push_back(*request);
+    key->set_name(request->name());
+    return answer;
+  }
   grpc::Status GetImportKey(grpc::ServerContext*,
                             const v1::GetImportKeyRequest*,
                             v1::ImportKey* key) override {
@@ -62,6 +77,8 @@ class FakeKeys : public v1::KeyService::Service {
       *crypto::HpkeGenerateKeyPair(crypto::Kem::kX25519);
   std::vector<v1::CreateKeyRequest> created;
   std::vector<v1::SetKeyVersionStateRequest> states;
+  std::vector<v1::ScheduleKeyVersionDestructionRequest> scheduled;
+  std::vector<v1::UpdateKeyRequest> updated;
 };
 
 class FakeSeals : public v1::SealService::Service {
@@ -86,8 +103,16 @@ class FakeSeals : public v1::SealService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status NewEpoch(grpc::ServerContext*,
+                        const v1::NewEpochRequest* request,
+                        v1::SealStatus*) override {
+    epoch_reasons.push_back(request->reason());
+    return grpc::Status::OK;
+  }
+
   std::vector<std::string> shares;
   int resets = 0;
+  std::vector<std::string> epoch_reasons;
 };
 
 class FakeStatus : public v1::StatusService::Service {

@@ -1,10 +1,13 @@
 #include "tools/kmsctl/key.h"
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "kms/base/bytes.h"
 #include "kms/base/proto_json.h"
 #include "kms/base/status.h"
@@ -12,6 +15,7 @@
 #include "kms/lifecycle/import_aad.h"
 #include "proto/kms/v1/keys.grpc.pb.h"
 #include "tools/client/outcome.h"
+#include "tools/kmsctl/key_wrapping.h"
 #include "tools/kmsctl/secret_input.h"
 
 namespace kms::kmsctl {
@@ -32,10 +36,21 @@ struct Options {
   std::string description;
   std::string prefix;
   std::string import_file;
+  std::string purpose = "stored";
+  std::string kem;
+  std::string artifact;  // Hex.
+  std::map<std::string, std::string> labels;
+  bool no_labels = false;
   uint32_t bytes = 0;
   uint32_t version = 0;
   uint32_t expected_primary = 0;
+  std::optional<uint32_t> minimum_version;
+  std::optional<std::string> new_description;
   bool yes = false;
+  bool now = false;
+  std::string wait;
+  int64_t to_us = 0;
+  std::string rotation_period;
 };
 
 template <typename Request, typename Method>
@@ -80,10 +95,24 @@ absl::StatusOr<v1::NewMaterial> ImportedMaterial(Context& context,
 
 absl::StatusOr<v1::NewMaterial> Material(Context& context,
                                          const Options& options) {
-  if (!options.import_file.empty()) return ImportedMaterial(context, options);
   v1::NewMaterial material;
+  if (!options.import_file.empty()) {
+    KMS_ASSIGN_OR_RETURN(material, ImportedMaterial(context, options));
+  }
   material.set_random_bytes(options.bytes);
+  if (!options.kem.empty()) {
+    material.set_kem_id(static_cast<uint32_t>(
+        options.kem == "p256" ? crypto::Kem::kP256 : crypto::Kem::kX25519));
+  }
+  const absl::StatusOr<std::string> artifact = Unhex(options.artifact);
+  if (!artifact.ok()) return UsageError("--artifact: want hex digits");
+  material.set_artifact_digest(*artifact);
   return material;
+}
+
+void SetLabels(const Options& options,
+               google::protobuf::Map<std::string, std::string>& labels) {
+  labels.insert(options.labels.begin(), options.labels.end());
 }
 
 absl::Status Create(Context& context, const Options& options) {
@@ -92,6 +121,9 @@ absl::Status Create(Context& context, const Options& options) {
   request.set_name(options.name);
   request.set_policy(options.policy);
   request.set_description(options.description);
+  request.set_purpose(options.purpose == "wrapping" ? v1::Key::WRAPPING
+                                                    : v1::Key::STORED);
+  SetLabels(options, *request.mutable_labels());
   KMS_ASSIGN_OR_RETURN(*request.mutable_material(), Material(context, options));
   return CallAndPrint(context, &Keys::CreateKey, request);
 }
@@ -125,12 +157,13 @@ absl::Status List(Context& context, const Options& options) {
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
   std::vector<std::vector<std::string>> rows = {
-      {"NAME", "PRIMARY", "VERSIONS", "POLICY", "CREATED"}};
+      {"NAME", "PURPOSE", "PRIMARY", "VERSIONS", "POLICY", "CREATED"}};
   for (const v1::Key& key : all.keys()) {
-    rows.push_back({key.name(), absl::StrCat(key.primary_version()),
-                    absl::StrCat(key.versions_size()),
-                    key.policy().empty() ? "-" : key.policy(),
-                    TimeText(key.created_us())});
+    rows.push_back(
+        {key.name(), key.purpose() == v1::Key::WRAPPING ? "wrapping" : "stored",
+         absl::StrCat(key.primary_version()), absl::StrCat(key.versions_size()),
+         key.policy().empty() ? "-" : key.policy(),
+         TimeText(key.created_us())});
   }
   context.PrintTable(rows, ProtoToJson(all));
   return absl::OkStatus();
@@ -146,7 +179,7 @@ absl::Status SetState(Context& context, const Options& options,
   return CallAndPrint(context, &Keys::SetKeyVersionState, request);
 }
 
-absl::Status Destroy(Context& context, const Options& options) {
+absl::Status DestroyNow(Context& context, const Options& options) {
   if (!options.yes) {
     context.err() << "Version " << options.version << " of " << options.name
                   << " will be gone for ever, and with it all that only it "
@@ -160,12 +193,72 @@ absl::Status Destroy(Context& context, const Options& options) {
   return SetState(context, options, v1::KeyVersion::DESTROYED);
 }
 
+absl::Status Destroy(Context& context, const Options& options) {
+  if (options.now) return DestroyNow(context, options);
+  v1::ScheduleKeyVersionDestructionRequest request;
+  request.set_namespace_(options.name_space);
+  request.set_name(options.name);
+  request.set_version(options.version);
+  if (!options.wait.empty()) {
+    absl::Duration wait;
+    if (!absl::ParseDuration(options.wait, &wait) ||
+        wait < absl::Microseconds(1)) {
+      return UsageError("--wait: want a duration such as 168h");
+    }
+    request.set_wait_us(absl::ToInt64Microseconds(wait));
+  }
+  return CallAndPrint(context, &Keys::ScheduleKeyVersionDestruction, request);
+}
+
+absl::Status CancelDestroy(Context& context, const Options& options) {
+  v1::CancelKeyVersionDestructionRequest request;
+  request.set_namespace_(options.name_space);
+  request.set_name(options.name);
+  request.set_version(options.version);
+  return CallAndPrint(context, &Keys::CancelKeyVersionDestruction, request);
+}
+
+absl::Status ConfirmClock(Context& context, const Options& options) {
+  v1::ConfirmClockRequest request;
+  request.set_to_us(options.to_us);
+  KMS_ASSIGN_OR_RETURN(const v1::ClockJump jump,
+                       (context.Call<v1::KeyService, v1::ClockJump>(
+                           &Keys::ConfirmClock, request)));
+  context.Print(jump);
+  return absl::OkStatus();
+}
+
 absl::Status SetPolicy(Context& context, const Options& options) {
   v1::SetKeyPolicyRequest request;
   request.set_namespace_(options.name_space);
   request.set_name(options.name);
   request.set_policy(options.policy);
   return CallAndPrint(context, &Keys::SetKeyPolicy, request);
+}
+
+absl::Status Update(Context& context, const Options& options) {
+  v1::UpdateKeyRequest request;
+  request.set_namespace_(options.name_space);
+  request.set_name(options.name);
+  if (options.minimum_version.has_value()) {
+    request.set_minimum_version(*options.minimum_version);
+  }
+  if (options.new_description.has_value()) {
+    request.set_description(*options.new_description);
+  }
+  if (!options.rotation_period.empty()) {
+    absl::Duration period;
+    if (!absl::ParseDuration(options.rotation_period, &period) ||
+        period < absl::ZeroDuration()) {
+      return UsageError(
+          "--rotation-period: want a duration such as 720h, or 0");
+    }
+    request.set_rotation_period_s(absl::ToInt64Seconds(period));
+  }
+  if (options.no_labels || !options.labels.empty()) {
+    SetLabels(options, *request.mutable_labels()->mutable_labels());
+  }
+  return CallAndPrint(context, &Keys::UpdateKey, request);
 }
 
 class Adder {
@@ -208,7 +301,31 @@ class Adder {
   Context& context_;
 };
 
+void AddLabelOption(CLI::App& command, Options& options) {
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--label",
+          [&options](const std::vector<std::string>& labels) {
+            for (const std::string& label : labels) {
+              const size_t equals = label.find('=');
+              if (equals == std::string::npos) {
+                throw CLI::ValidationError("--label", "want name=value");
+              }
+              options.labels[label.substr(0, equals)] =
+                  label.substr(equals + 1);
+            }
+          },
+          "name=value, for people and their scripts; repeat for more")
+      ->allow_extra_args(false);
+}
+
 void AddMaterialOptions(CLI::App& command, Options& options) {
+  command
+      .add_option("--kem", options.kem,
+                  "of a wrapping key; as the version before, or x25519")
+      ->check(CLI::IsMember({"x25519", "p256"}));
+  command.add_option("--artifact", options.artifact,
+                     "SHA-256 of the one artifact it is for: 64 hex digits");
   CLI::Option* bytes =
       command
           .add_option("--bytes", options.bytes, "random bytes; 32 unless given")
@@ -231,8 +348,28 @@ void AddKeyCommands(CLI::App& app, Context& context) {
     command->add_option("--policy", options->policy,
                         "decides its releases; without one it has none");
     command->add_option("--description", options->description, "for people");
+    command
+        ->add_option("--purpose", options->purpose,
+                     "stored: bytes, released; wrapping: opens publishers' "
+                     "blobs")
+        ->check(CLI::IsMember({"stored", "wrapping"}));
+    AddLabelOption(*command, *options);
     AddMaterialOptions(*command, *options);
   }
+  {
+    const auto [command, options] = adder.AddNamed(
+        "update", "Change what is given, and nothing else", Update);
+    command->add_option("--minimum-version", options->minimum_version,
+                        "older ones are not usable; 0: all are");
+    command->add_option("--description", options->new_description,
+                        "for people");
+    command->add_option("--rotation-period", options->rotation_period,
+                        "such as 720h; 0: rotated by hand only");
+    AddLabelOption(*command, *options);
+    command->add_flag("--no-labels", options->no_labels, "take all away")
+        ->excludes("--label");
+  }
+  AddWrappingCommands(*key, context);
   adder.AddNamed("get", "Show a key and its versions", Get);
   {
     const auto [command, options] = adder.Add("list", "List keys", List);
@@ -255,8 +392,26 @@ void AddKeyCommands(CLI::App& app, Context& context) {
                       });
   {
     const auto [command, options] =
-        adder.AddForVersion("destroy", "Erase a version for ever", Destroy);
-    command->add_flag("--yes", options->yes, "do not ask");
+        adder.AddForVersion("destroy",
+                            "Disable a version, and erase it for ever after "
+                            "a waiting period",
+                            Destroy);
+    CLI::Option* wait = command->add_option(
+        "--wait", options->wait, "such as 168h, which is what it is otherwise");
+    command->add_flag("--now", options->now, "do not wait")->excludes(wait);
+    command->add_flag("--yes", options->yes, "with --now: do not ask");
+  }
+  adder.AddForVersion("cancel-destroy",
+                      "Keep a version after all; it stays disabled",
+                      CancelDestroy);
+  {
+    const auto [command, options] = adder.Add(
+        "confirm-clock", "Let schedules go on after a jump of the only clock",
+        ConfirmClock);
+    command
+        ->add_option("to_us", options->to_us,
+                     "held_by.to_us of key get -o json: microseconds")
+        ->required();
   }
   {
     const auto [command, options] = adder.AddNamed(

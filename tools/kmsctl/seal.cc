@@ -121,6 +121,18 @@ absl::Status Change(Context& context, Method method) {
   return absl::OkStatus();
 }
 
+absl::Status NewEpoch(Context& context, const std::string& reason) {
+  v1::NewEpochRequest request;
+  request.set_reason(reason);
+  KMS_ASSIGN_OR_RETURN(const v1::SealStatus status,
+                       (context.CallOne<v1::SealService, v1::SealStatus>(
+                           &Seals::NewEpoch, request)));
+  context.Print(status);
+  context.err() << "next: unseal this instance, which begins the epoch; then "
+                   "let every other one join again\n";
+  return absl::OkStatus();
+}
+
 absl::Status ShowStatus(Context& context) {
   KMS_ASSIGN_OR_RETURN(const v1::Status status, GetStatus(context));
   context.Print(status);
@@ -161,6 +173,17 @@ void AddSealCommands(CLI::App& app, Context& context) {
   context.OnRun(*seal, [&context] {
     return Change<v1::SealRequest>(context, &Seals::Seal);
   });
+
+  CLI::App* log = app.add_subcommand("log", "The log that instances share");
+  log->require_subcommand(1, 1);
+  CLI::App* epoch = log->add_subcommand(
+      "new-epoch",
+      "Let one sealed instance's next unseal begin a new epoch in its etcd, "
+      "because the log was lost, restored, replaced or moves there");
+  auto reason = std::make_shared<std::string>();
+  epoch->add_option("--reason", *reason, "goes into the log")->required();
+  context.OnRun(*epoch,
+                [&context, reason] { return NewEpoch(context, *reason); });
 
   CLI::App* status = app.add_subcommand("status", "Show one instance's state");
   context.OnRun(*status, [&context] { return ShowStatus(context); });

@@ -1,5 +1,5 @@
-// init, unseal, seal and status: the life of the root key, on one instance at a
-// time.
+// init, unseal, seal, status and log new-epoch: the life of the root key, on
+// one instance at a time.
 #ifndef TOOLS_KMSCTL_SEAL_H_
 #define TOOLS_KMSCTL_SEAL_H_
 
@@ -9,8 +9,8 @@
 
 namespace kms::kmsctl {
 
-// Adds the commands "init", "unseal", "seal" and "status" to `app`; `context`
-// outlives it.
+// Adds the commands "init", "unseal", "seal", "status" and "log" to `app`;
+// `context` outlives it.
 void AddSealCommands(CLI::App& app, Context& context);
 
 }  // namespace kms::kmsctl

@@ -9,10 +9,13 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "kms/base/secret_access.h"
 #include "kms/base/status.h"
 #include "tools/client/file.h"
+#include "tools/client/outcome.h"
 
 namespace kms::kmsctl {
 namespace {
@@ -44,6 +47,14 @@ absl::StatusOr<Secret> ReadAll(int fd, const std::string& name,
 absl::StatusOr<Secret> ReadSecretFile(const std::string& path,
                                       size_t bytes_max) {
   if (path == "-") return ReadAll(STDIN_FILENO, "stdin", bytes_max, false);
+  absl::string_view number = path;
+  if (absl::ConsumePrefix(&number, "fd:")) {
+    int fd = -1;
+    if (!absl::SimpleAtoi(number, &fd) || fcntl(fd, F_GETFD) < 0) {
+      return client::UsageError("fd: want the number of an open descriptor");
+    }
+    return ReadAll(fd, path, bytes_max, false);
+  }
   const client::Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return client::ErrnoError("open", path);
   return ReadAll(file.get(), path, bytes_max, false);

@@ -12,9 +12,10 @@
 
 namespace kms::kmsctl {
 
-// All bytes of the file, "-" being standard input.
-// kResourceExhausted: over `bytes_max`, or no locked memory. Others: the file
-// cannot be read.
+// All bytes of the file, "-" being standard input and "fd:N" a descriptor that
+// this process was given.
+// UsageError: no such descriptor. kResourceExhausted: over `bytes_max`, or no
+// locked memory. Others: the file cannot be read.
 absl::StatusOr<Secret> ReadSecretFile(const std::string& path,
                                       size_t bytes_max);
 

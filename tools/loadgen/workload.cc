@@ -36,12 +36,19 @@ absl::StatusOr<Prepared> Workload::Prepare(const std::string& challenge,
                                            const simtee::SnpGuest& guest,
                                            uint32_t version,
                                            crypto::Kem kem) const {
-  KMS_ASSIGN_OR_RETURN(crypto::HpkeKeyPair pair,
-                       crypto::HpkeGenerateKeyPair(kem));
-  Prepared prepared;
   v1::ReleaseRequest wanted;
   wanted.set_key(key);
   wanted.set_version(version);
+  return Prepare(challenge, wanted, guest, kem);
+}
+
+absl::StatusOr<Prepared> Workload::Prepare(const std::string& challenge,
+                                           const v1::ReleaseRequest& wanted,
+                                           const simtee::SnpGuest& guest,
+                                           crypto::Kem kem) const {
+  KMS_ASSIGN_OR_RETURN(crypto::HpkeKeyPair pair,
+                       crypto::HpkeGenerateKeyPair(kem));
+  Prepared prepared;
   wanted.SerializeToString(prepared.request.mutable_request());
   prepared.request.set_challenge(challenge);
   prepared.request.set_kem_id(static_cast<uint32_t>(kem));
@@ -81,13 +88,20 @@ absl::StatusOr<Released> Workload::Open(
       release::VerifyReceipt(response.receipt(),
                              AsBytes(pins_.identity_public_key),
                              AsBytes(pins_.cluster_id)));
+  v1::ReleaseRequest wanted;
+  wanted.ParseFromString(prepared.request.request());
   KMS_RETURN_IF_ERROR(release::CheckReceiptFor(
       receipt,
       {.transcript_digest = AsBytes(prepared.transcript_digest),
        .kem_id = static_cast<uint16_t>(prepared.request.kem_id()),
-       .recipient_public_key =
-           AsBytes(prepared.request.recipient_public_key())},
+       .recipient_public_key = AsBytes(prepared.request.recipient_public_key()),
+       .artifact_digest = AsBytes(wanted.artifact_digest()),
+       .blob = AsBytes(wanted.blob()),
+       .new_blob = AsBytes(response.blob())},
       response.wrapped_key()));
+  if (wanted.rewrap()) {
+    return Released{Secret(), std::move(receipt), response.receipt()};
+  }
   KMS_ASSIGN_OR_RETURN(
       Secret key,
       crypto::HpkeOpen(

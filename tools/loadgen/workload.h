@@ -56,10 +56,16 @@ class Workload {
       const std::string& challenge, const std::string& key,
       const simtee::SnpGuest& guest = {}, uint32_t version = 0,
       crypto::Kem kem = crypto::Kem::kX25519) const;
+  // The same for any request.
+  absl::StatusOr<Prepared> Prepare(
+      const std::string& challenge, const v1::ReleaseRequest& wanted,
+      const simtee::SnpGuest& guest = {},
+      crypto::Kem kem = crypto::Kem::kX25519) const;
 
   absl::StatusOr<v1::ReleaseKeyResponse> Send(const Prepared& prepared) const;
 
-  // Verifies the receipt under the pins and opens the key.
+  // Verifies the receipt under the pins and opens the key, which is empty if
+  // the request was to rewrap a blob.
   absl::StatusOr<Released> Open(const Prepared& prepared,
                                 const v1::ReleaseKeyResponse& response) const;
 

@@ -364,11 +364,13 @@ std::string SimulatedGpu::RimBody(const RimSpec& spec) {
       "<SoftwareIdentity xmlns=\"", kSwid, "\" xmlns:ns0=\"", kSwid,
       "\" xmlns:ns2=\"", kSha384, "\" corpus=\"false\" name=\"", spec.product,
       "\" patch=\"false\" supplemental=\"false\" tagId=\"simulated\" "
-      "tagVersion=\"0\" version=\"1.0\">\n<ns0:Entity name=\"Simulated\" "
+      "tagVersion=\"",
+      spec.tag_version,
+      "\" version=\"1.0\">\n<ns0:Entity name=\"Simulated\" "
       "role=\"softwareCreator tagCreator\"></ns0:Entity>\n<ns0:Meta "
       "PayloadType=\"direct\" colloquialVersion=\"",
       spec.version, "\" edition=\"GPU\" product=\"", spec.product,
-      "\" revision=\"r1\"></ns0:Meta>\n<ns0:Payload>\n");
+      "\" revision=\"", spec.revision, "\"></ns0:Meta>\n<ns0:Payload>\n");
   const std::vector<std::string> none = {std::string(48, '\0')};
   for (uint32_t i = 0; i < spec.count; ++i) {
     const auto found = spec.active.find(i);

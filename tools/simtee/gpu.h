@@ -40,6 +40,7 @@ struct RimSpec {
   std::string product, version;
   std::map<uint32_t, std::vector<std::string>> active;
   uint32_t count = 64;  // What is not active is listed as such.
+  std::string tag_version = "0", revision = "r1";
 };
 
 class SimulatedGpu {

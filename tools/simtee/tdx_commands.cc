@@ -10,6 +10,10 @@
 #include "kms/base/clock.h"
 #include "kms/base/status.h"
 #include "policy/bundle/bundle.h"
+#include "policy/event_log/event_log.h"
+#include "policy/event_log/event_types.h"
+#include "policy/event_log/log_writer.h"
+#include "policy/event_log/replay.h"
 #include "tools/simtee/tdx.h"
 
 namespace kms::simtee {
@@ -28,6 +32,7 @@ struct QuoteOptions {
   TdxGuest guest;
   bool td10 = false;
   bool debug = false;
+  bool event_log = false;
 };
 
 absl::Status MakeFolder(const std::string& folder) {
@@ -63,6 +68,31 @@ absl::Status ReadHex(const char* flag, const std::string& hex, size_t size,
   if (out->size() == size) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(flag, ": ", out->size(), " bytes, want ", size));
+}
+
+// The CCEL of a boot with Secure Boot and one image, which is the kernel. Gives
+// `guest` the registers that it leads to.
+absl::StatusOr<std::string> Boot(TdxGuest& guest) {
+  using event_log::Algorithm;
+  // EFI_GLOBAL_VARIABLE, as it lies in memory.
+  KMS_ASSIGN_OR_RETURN(const std::string guid,
+                       Unhex("61dfe48bca93d211aa0d00e098032b8c"));
+  event_log::LogWriter log({Algorithm::kSha384});
+  // Registers count from 1 here.
+  log.Add(1, event_log::kEvEfiVariableDriverConfig,
+          event_log::VariableData(guid, "SecureBoot", "\1"));
+  log.Add(1, event_log::kEvSeparator, std::string(4, '\0'));
+  log.Add(2, event_log::kEvEfiBootServicesApplication, "MZ simulated kernel",
+          "a path");
+  KMS_ASSIGN_OR_RETURN(const event_log::EventLog parsed,
+                       event_log::Parse(AsBytes(log.bytes())));
+  const event_log::Registers registers = event_log::Replay(parsed, 0);
+  for (uint32_t i = 0; i < guest.rtmr.size(); ++i) {
+    const auto found = registers.find(i + 1);
+    guest.rtmr[i] =
+        found == registers.end() ? std::string(48, '\0') : found->second;
+  }
+  return log.bytes();
 }
 
 absl::Status WriteBundle(const v1::Evidence& evidence,
@@ -107,8 +137,17 @@ absl::Status Quote(QuoteOptions options) {
   KMS_RETURN_IF_ERROR(ReadHex("--mrtd", options.mrtd, 48, &options.guest.mrtd));
   options.guest.is_15 = !options.td10;
   if (options.debug) options.guest.attributes |= dcap::kTdDebug;
-  return WriteBundle(machine.Attest(AsBytes(report_data), options.guest),
-                     options.out);
+  std::string log;
+  if (options.event_log) {
+    KMS_ASSIGN_OR_RETURN(log, Boot(options.guest));
+  }
+  v1::Evidence evidence = machine.Attest(AsBytes(report_data), options.guest);
+  if (options.event_log) {
+    v1::EvidenceFile* file = evidence.add_files();
+    file->set_role("event_log");
+    file->set_content(log);
+  }
+  return WriteBundle(evidence, options.out);
 }
 
 }  // namespace
@@ -139,6 +178,8 @@ void AddTdxCommands(CLI::App& app,
   quote_command->add_option("--quote-version", quote->guest.version)
       ->check(CLI::Range(4, 5));
   quote_command->add_flag("--td10", quote->td10, "A TD 1.0 report");
+  quote_command->add_flag("--event-log", quote->event_log,
+                          "With its firmware's log");
   quote_command->add_flag("--debug", quote->debug, "A debug TD or enclave");
   quote_command->callback([quote, finish] { finish(Quote(*quote)); });
 }

@@ -193,8 +193,10 @@ absl::StatusOr<size_t> CrlIssuer(const Crl& crl,
   return Refuse(v1::CRL_INVALID, "crl: not signed by a CA of the chain");
 }
 
-absl::Status CheckCrls(VerifiedChain& chain, absl::Span<const Crl> crls,
-                       absl::Time time, const ChainRules& rules) {
+}  // namespace
+
+absl::Status CheckCrls(absl::Span<const Crl> crls, absl::Time time,
+                       const ChainRules& rules, VerifiedChain& chain) {
   std::vector<bool> covered(chain.path.size(), false);
   for (const Crl& crl : crls) {
     KMS_ASSIGN_OR_RETURN(const size_t issuer,
@@ -222,8 +224,6 @@ absl::Status CheckCrls(VerifiedChain& chain, absl::Span<const Crl> crls,
   }
   return absl::OkStatus();
 }
-
-}  // namespace
 
 absl::StatusOr<VerifiedChain> VerifyChain(const Certificate& leaf,
                                           absl::Span<const Certificate> offered,
@@ -260,7 +260,7 @@ absl::StatusOr<VerifiedChain> VerifyChain(const Certificate& leaf,
   chain.anchor = *anchor;
   KMS_RETURN_IF_ERROR(CheckRoles(chain.path, rules));
   KMS_RETURN_IF_ERROR(CheckValidity(chain, time));
-  KMS_RETURN_IF_ERROR(CheckCrls(chain, crls, time, rules));
+  KMS_RETURN_IF_ERROR(CheckCrls(crls, time, rules, chain));
   return chain;
 }
 

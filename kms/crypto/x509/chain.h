@@ -60,7 +60,15 @@ size_t MemoryBytes(const VerifiedChain& chain);
 std::vector<Certificate> MayBeAbove(const Certificate& leaf,
                                     absl::Span<const Certificate> pool);
 
-// Every CRL in `crls` must be issued by a CA of the path and be in force.
+// Holds `chain`, which VerifyChain gave, against `crls`, and narrows when it is
+// in force: for those who choose lists by the CAs of a path that they know.
+// Each must be issued by a CA of the path and be in force at `time`.
+// CRL_INVALID, CRL_EXPIRED, CERTIFICATE_REVOKED; ENDORSEMENT_MISSING if `rules`
+// require a list of each CA and one has none.
+absl::Status CheckCrls(absl::Span<const Crl> crls, absl::Time time,
+                       const ChainRules& rules, VerifiedChain& chain);
+
+// The path without lists, and CheckCrls of it.
 //
 // Refusals: ENDORSEMENT_MISSING (an issuer's certificate was not offered, or
 // no CRL where one is required), CHAIN_UNTRUSTED (signature, CA, key usage or

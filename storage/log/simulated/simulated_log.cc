@@ -40,7 +40,7 @@ void SimulatedLog::Step() {
     if (request.due > step_) {
       in_flight_.push_back(request);
     } else {
-      Arrive(request.branch, request.id);
+      Arrive(request.branch, request.id, request.batch);
     }
   }
 }
@@ -79,10 +79,11 @@ void SimulatedLog::Rollback(size_t branch, LogPosition through) {
 
 absl::StatusOr<LogPosition> SimulatedLog::Resend(size_t branch,
                                                  const BatchId& id) {
-  if (sent_.count(id) == 0) {
+  const auto sent = sent_.find(id);
+  if (sent == sent_.end()) {
     return absl::NotFoundError("simulated log: never sent");
   }
-  return Arrive(branch, id);
+  return Arrive(branch, id, sent->second);
 }
 
 void SimulatedLog::StartEpoch(uint64_t epoch) {
@@ -93,12 +94,14 @@ void SimulatedLog::StartEpoch(uint64_t epoch) {
   Trace("epoch", epoch, 0, 0);
 }
 
-std::vector<LogEntry> SimulatedLog::Entries(size_t branch) const {
+std::vector<LogEntry> SimulatedLog::Entries(size_t branch,
+                                            uint64_t after) const {
   const Branch& log = branches_.at(branch);
   std::vector<LogEntry> entries;
-  uint64_t index = log.trimmed;
-  for (const auto& [id, batch] : log.entries) {
-    entries.push_back({{log.epoch, ++index}, batch});
+  for (uint64_t index = std::max(after, log.trimmed); index < log.tail().index;
+       ++index) {
+    entries.push_back(
+        {{log.epoch, index + 1}, log.entries[index - log.trimmed].second});
   }
   return entries;
 }
@@ -108,23 +111,23 @@ absl::StatusOr<LogPosition> SimulatedLog::Append(Peer peer, const BatchId& id,
   KMS_RETURN_IF_ERROR(CheckBatch(sealed_batch));
   KMS_RETURN_IF_ERROR(CheckReachable(peer));
   Trace("append", peer, id.incarnation, id.sequence);
-  sent_.emplace(id, ToString(sealed_batch));
+  sent_[id] = ToString(sealed_batch);
   const size_t branch = peers_.at(peer).branch;
   double draw = Draw();
   if (draw < faults_.lose) return Unreachable();
   draw -= faults_.lose;
   if (draw < faults_.unknown) {
-    Arrive(branch, id);
+    Arrive(branch, id, ToString(sealed_batch));
     return Unreachable();
   }
   draw -= faults_.unknown;
   if (draw < faults_.delay) {
-    SendLater(branch, id);
+    SendLater(branch, id, sealed_batch);
     return Unreachable();
   }
   draw -= faults_.delay;
-  if (draw < faults_.duplicate) SendLater(branch, id);
-  return Arrive(branch, id);
+  if (draw < faults_.duplicate) SendLater(branch, id, sealed_batch);
+  return Arrive(branch, id, ToString(sealed_batch));
 }
 
 absl::StatusOr<std::vector<LogEntry>> SimulatedLog::Read(Peer peer,
@@ -143,6 +146,9 @@ absl::StatusOr<std::vector<LogEntry>> SimulatedLog::Read(Peer peer,
     bytes += batch.size();
     if (!entries.empty() && (short_read || bytes > bytes_max)) break;
     entries.push_back({{log.epoch, log.trimmed + i + 1}, batch});
+  }
+  if (!entries.empty() && faults_.gap > 0 && Draw() < faults_.gap) {
+    entries.erase(entries.begin());
   }
   Trace("read", peer, after.index, entries.size());
   return entries;
@@ -177,19 +183,22 @@ absl::Status SimulatedLog::CheckReachable(Peer peer) const {
 }
 
 // Create-only, as long as the log knows the id.
-LogPosition SimulatedLog::Arrive(size_t branch, const BatchId& id) {
+LogPosition SimulatedLog::Arrive(size_t branch, const BatchId& id,
+                                 std::string batch) {
   Branch& log = branches_.at(branch);
   const auto known = log.known.find(id);
   if (known != log.known.end()) return {log.epoch, known->second};
-  log.entries.emplace_back(id, sent_.at(id));
+  log.entries.emplace_back(id, std::move(batch));
   log.known[id] = log.tail().index;
   Trace("arrive", branch, log.epoch, log.tail().index);
   return log.tail();
 }
 
-void SimulatedLog::SendLater(size_t branch, const BatchId& id) {
+void SimulatedLog::SendLater(size_t branch, const BatchId& id,
+                             BytesView batch) {
   const uint64_t span = std::max<uint64_t>(1, faults_.delay_steps_max);
-  in_flight_.push_back({step_ + 1 + random_() % span, branch, id});
+  in_flight_.push_back(
+      {step_ + 1 + random_() % span, branch, id, ToString(batch)});
 }
 
 double SimulatedLog::Draw() {

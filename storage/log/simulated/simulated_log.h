@@ -41,6 +41,7 @@ struct SimulatedFaults {
   double duplicate = 0;    // Append: done; a second copy arrives later.
   double unreachable = 0;  // Read, Tail, Trim: kUnavailable.
   double short_read = 0;   // Read: only the first of the entries there are.
+  double gap = 0;          // Read: the first of them is silently left out.
   uint64_t delay_steps_max = 8;  // A delayed request arrives 1 to this later.
 };
 
@@ -83,8 +84,9 @@ class SimulatedLog {
   void Rollback(size_t branch, LogPosition through);
 
   // The network delivers one more copy of a request that was sent at any time
-  // before, however long ago (review.md 1). Appends it to `branch` unless the
-  // id is known there; after a trim it is not. kNotFound: never sent.
+  // before, however long ago (review.md 1): of the last one under this id.
+  // Appends it to `branch` unless the id is known there; after a trim it is
+  // not. kNotFound: never sent.
   absl::StatusOr<LogPosition> Resend(size_t branch, const BatchId& id);
 
   // Ends this life of the log: branch 0 starts empty in a higher epoch, and
@@ -92,8 +94,9 @@ class SimulatedLog {
   // one.
   void StartEpoch(uint64_t epoch);
 
-  // Entries kept on `branch`, oldest first, for checkers.
-  std::vector<LogEntry> Entries(size_t branch) const;
+  // Entries kept on `branch` with an index above `after`, oldest first, for
+  // checkers.
+  std::vector<LogEntry> Entries(size_t branch, uint64_t after = 0) const;
 
   // A hash over every call and answer so far.
   uint64_t trace_hash() const { return trace_hash_; }
@@ -118,6 +121,7 @@ class SimulatedLog {
     uint64_t due;  // The step at which it arrives.
     size_t branch;
     BatchId id;
+    std::string batch;
   };
 
   absl::StatusOr<LogPosition> Append(Peer peer, const BatchId& id,
@@ -128,8 +132,8 @@ class SimulatedLog {
   absl::Status Trim(Peer peer, LogPosition through);
 
   absl::Status CheckReachable(Peer peer) const;
-  LogPosition Arrive(size_t branch, const BatchId& id);
-  void SendLater(size_t branch, const BatchId& id);
+  LogPosition Arrive(size_t branch, const BatchId& id, std::string batch);
+  void SendLater(size_t branch, const BatchId& id, BytesView batch);
   double Draw();  // From [0, 1).
   void Trace(absl::string_view call, uint64_t a, uint64_t b, uint64_t c);
 
@@ -139,7 +143,7 @@ class SimulatedLog {
   std::vector<Branch> branches_;
   std::vector<PeerState> peers_;
   std::vector<Request> in_flight_;       // In the order sent.
-  std::map<BatchId, std::string> sent_;  // All batches ever sent.
+  std::map<BatchId, std::string> sent_;  // The last ever sent under each id.
   uint64_t trace_hash_;
 };
 

@@ -123,6 +123,21 @@ TEST_F(SimulatedLogTest, ResendsWhateverWasEverSent) {
             absl::StatusCode::kNotFound);
 }
 
+// Two processes of one instance may choose the same id for different bytes.
+TEST_F(SimulatedLogTest, WhatArrivesUnderAnIdIsWhatThatSenderSent) {
+  service_.SetFaults({.lose = 1});
+  ASSERT_FALSE(a_->Append(Id(1), AsBytes("lost")).ok());
+  service_.SetFaults({});
+  ASSERT_TRUE(a_->Append(Id(1), AsBytes("kept")).ok());
+  EXPECT_EQ(service_.Entries(0).at(0).batch, "kept");
+}
+
+TEST_F(SimulatedLogTest, GapLeavesOutTheFirstEntrySilently) {
+  for (uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(Append(*a_, i).ok());
+  service_.SetFaults({.gap = 1});
+  EXPECT_THAT(Batches(*a_), ElementsAre("1/2", "1/3"));
+}
+
 TEST_F(SimulatedLogTest, PartitionedPeerReachesNothing) {
   service_.SetPartitioned(a_->peer(), true);
   EXPECT_EQ(Append(*a_, 1).status().code(), absl::StatusCode::kUnavailable);
