@@ -44,6 +44,8 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::TCB_UNSUPPORTED:
     case v1::MEASUREMENT_MISMATCH:
     case v1::COLLATERAL_EXPIRED:
+    case v1::PEER_UNKNOWN:
+    case v1::JOIN_TOKEN_REJECTED:
       return absl::StatusCode::kUnauthenticated;
     case v1::ADMINISTRATOR_REQUIRED:
     case v1::POLICY_DENIED:
@@ -58,6 +60,7 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::REFERENCE_VALUES_EXPIRED:
     case v1::APPROVALS_MISSING:
     case v1::ARTIFACT_MISMATCH:
+    case v1::INSTANCE_REMOVED:
       return absl::StatusCode::kPermissionDenied;
     case v1::RATE_LIMITED:
     case v1::QUOTA_EXHAUSTED:
@@ -83,9 +86,12 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::VERSION_BELOW_MINIMUM:
     case v1::PURPOSE_MISMATCH:
     case v1::DESTRUCTION_SCHEDULED:
+    case v1::CLUSTER_MISMATCH:
+    case v1::LAST_INSTANCE:
     case v1::NOTHING_TO_REVERT:
       return absl::StatusCode::kFailedPrecondition;
     case v1::LOG_UNAVAILABLE:
+    case v1::HEADS_MISSING:
       return absl::StatusCode::kUnavailable;
     case v1::DATA_LOSS:
       return absl::StatusCode::kDataLoss;

@@ -33,7 +33,10 @@ constexpr uint64_t kTagBytes = 560;
 constexpr int64_t kHeaderContentType = 3;
 constexpr int64_t kHeaderCorimMeta = 8;
 constexpr int64_t kHeaderCwtClaims = 15;
-constexpr int64_t kCwtIssuedAt = 6;  // RFC 8392.
+// CWT claims: RFC 8392.
+constexpr int64_t kCwtExpires = 4;
+constexpr int64_t kCwtNotBefore = 5;
+constexpr int64_t kCwtIssuedAt = 6;
 
 absl::Status Malformed(absl::string_view fault) {
   return Refuse(v1::ENDORSEMENT_MALFORMED, absl::StrCat(kSubject, ": ", fault));
@@ -57,10 +60,15 @@ absl::StatusOr<const Item*> Want(const Item* item, Type type,
   return item;
 }
 
-absl::StatusOr<std::optional<absl::Time>> ReadTime(const Item* item) {
+// Seconds since 1970, bare in CWT claims and tagged elsewhere.
+absl::StatusOr<std::optional<absl::Time>> ReadTime(const Item* item,
+                                                   bool tagged) {
   if (item == nullptr) return std::optional<absl::Time>();
-  const auto seconds = item->Tag() == kTagEpochTime ? item->items()[0].Integer()
-                                                    : std::optional<int64_t>();
+  const Item* number = !tagged                        ? item
+                       : item->Tag() == kTagEpochTime ? &item->items()[0]
+                                                      : nullptr;
+  const auto seconds =
+      number == nullptr ? std::optional<int64_t>() : number->Integer();
   // The end of the year 9999.
   if (!seconds.has_value() || *seconds < 1 || *seconds > 253'402'300'799) {
     return Malformed("a time that is not in whole seconds from 1970 on");
@@ -68,12 +76,11 @@ absl::StatusOr<std::optional<absl::Time>> ReadTime(const Item* item) {
   return std::optional<absl::Time>(absl::FromUnixSeconds(*seconds));
 }
 
-// The narrower of what `file` has and `validity` says.
-absl::Status Narrow(const Item* validity, ReferenceFile& file) {
-  if (validity == nullptr) return absl::OkStatus();
-  if (validity->type() != Type::kMap) return Malformed("validity is no map");
-  KMS_ASSIGN_OR_RETURN(const auto from, ReadTime(validity->Find(0)));
-  KMS_ASSIGN_OR_RETURN(const auto until, ReadTime(validity->Find(1)));
+// The narrower of what `file` has and the two times say.
+absl::Status Narrow(const Item* not_before, const Item* not_after, bool tagged,
+                    ReferenceFile& file) {
+  KMS_ASSIGN_OR_RETURN(const auto from, ReadTime(not_before, tagged));
+  KMS_ASSIGN_OR_RETURN(const auto until, ReadTime(not_after, tagged));
   if (from.has_value() &&
       (!file.valid_from.has_value() || *file.valid_from < *from)) {
     file.valid_from = from;
@@ -83,6 +90,12 @@ absl::Status Narrow(const Item* validity, ReferenceFile& file) {
     file.valid_until = until;
   }
   return absl::OkStatus();
+}
+
+absl::Status NarrowToValidity(const Item* validity, ReferenceFile& file) {
+  if (validity == nullptr) return absl::OkStatus();
+  if (validity->type() != Type::kMap) return Malformed("validity is no map");
+  return Narrow(validity->Find(0), validity->Find(1), /*tagged=*/true, file);
 }
 
 absl::Status ReadHeaders(BytesView protected_header, ReferenceFile& file) {
@@ -97,16 +110,17 @@ absl::Status ReadHeaders(BytesView protected_header, ReferenceFile& file) {
   if (const Item* meta = headers.Find(kHeaderCorimMeta); meta != nullptr) {
     if (!meta->Bytes().has_value()) return Malformed("corim-meta is no bytes");
     KMS_ASSIGN_OR_RETURN(const Item map, ParseItem(*meta->Bytes()));
-    KMS_RETURN_IF_ERROR(Narrow(map.Find(1), file));
+    KMS_RETURN_IF_ERROR(NarrowToValidity(map.Find(1), file));
     file.signed_at = file.valid_from;
   }
   if (const Item* claims = headers.Find(kHeaderCwtClaims); claims != nullptr) {
-    const Item* issued = claims->Find(kCwtIssuedAt);
-    const auto seconds =
-        issued == nullptr ? std::optional<int64_t>() : issued->Integer();
-    if (seconds.has_value() && *seconds > 0) {
-      file.signed_at = absl::FromUnixSeconds(*seconds);
-    }
+    if (claims->type() != Type::kMap) return Malformed("CWT claims: no map");
+    KMS_RETURN_IF_ERROR(Narrow(claims->Find(kCwtNotBefore),
+                               claims->Find(kCwtExpires), /*tagged=*/false,
+                               file));
+    KMS_ASSIGN_OR_RETURN(const auto issued, ReadTime(claims->Find(kCwtIssuedAt),
+                                                     /*tagged=*/false));
+    if (issued.has_value()) file.signed_at = issued;
   }
   return absl::OkStatus();
 }
@@ -156,12 +170,15 @@ absl::Status ReadMeasurement(const Item& measurement,
   if (const Item* digests = content->Find(2); digests != nullptr) {
     KMS_RETURN_IF_ERROR(ReadDigests(*digests, values));
   }
-  if (const Item* raw = content->Find(4); raw != nullptr) {
+  const Item* raw = content->Find(4);
+  // A mask stands beside the value, or in it under another tag.
+  if (content->Find(5) != nullptr) return Malformed("a masked raw value");
+  if (raw != nullptr) {
     const auto bytes = raw->Tag() == kTagBytes ? raw->items()[0].Bytes()
                                                : std::optional<BytesView>();
     if (!bytes.has_value() || bytes->empty() ||
         bytes->size() > kValueBytesMax) {
-      return Malformed("a raw value that is not bytes, or too long, or masked");
+      return Malformed("a raw value that is not bytes, or too long");
     }
     values.emplace(AsStringView(*bytes));
   }
@@ -223,7 +240,7 @@ absl::Status ReadPayload(BytesView payload, absl::string_view measurement_key,
   }
   const Item& corim = tagged.items()[0];
   if (corim.Find(2) != nullptr) return Malformed("it depends on other CoRIMs");
-  KMS_RETURN_IF_ERROR(Narrow(corim.Find(4), file));
+  KMS_RETURN_IF_ERROR(NarrowToValidity(corim.Find(4), file));
   KMS_ASSIGN_OR_RETURN(const Item* tags,
                        Want(corim.Find(1), Type::kArray, "tags"));
   Values values;

@@ -9,6 +9,7 @@
 //                                ? 14: {+ register => [+ digest]}, ...}}
 //   validity = {? 0: #6.1(not before), ? 1: #6.1(not after)}
 //
+// The protected header may narrow the validity: corim-meta's, and CWT claims'.
 // Every digest, raw value and register's digest of a reference triple is a
 // value; what environment it stands for is not kept, so a file should be of one
 // component, or a key should choose its measurements. Tags of other kinds and

@@ -1,52 +1,53 @@
 #include "policy/reference_values/json.h"
 
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
-#include "policy/formats/strict_json.h"
+#include "policy/formats/json.h"
 #include "policy/reference_values/limits.h"
 
 namespace kms::reference_values {
 namespace {
 
-using Json = nlohmann::json;
+using formats::JsonValue;
 
 constexpr absl::string_view kSubject = "reference values";
-constexpr int kDepthMax = 3;
 constexpr size_t kSignaturesMax = 8;
+// An envelope is base64 of the file proper; it nests three deep, and has few
+// values beside those that are asked for.
+constexpr formats::JsonBounds kBounds = {.bytes_max = 2 * kFileBytesMax,
+                                         .depth_max = 3,
+                                         .values_max = kValuesMax + 64};
 
 absl::Status Malformed(absl::string_view fault) {
   return Refuse(v1::ENDORSEMENT_MALFORMED, absl::StrCat(kSubject, ": ", fault));
 }
 
-absl::StatusOr<Json> ParseObject(absl::string_view text) {
-  absl::StatusOr<Json> json =
-      formats::ParseStrictJson(text, kSubject, kFileBytesMax * 2, kDepthMax);
+absl::StatusOr<JsonValue> ParseObject(absl::string_view text) {
+  absl::StatusOr<JsonValue> json = formats::ParseJson(text, kSubject, kBounds);
   if (!json.ok()) {
     return Refuse(v1::ENDORSEMENT_MALFORMED, json.status().message());
   }
+  if (!json->is_object()) return Malformed("no JSON object");
   return json;
 }
 
-absl::StatusOr<absl::Time> ReadTime(const Json& json, absl::string_view key) {
+absl::StatusOr<absl::Time> ReadTime(const JsonValue& json,
+                                    absl::string_view key) {
+  const absl::string_view text = json.String().value_or("");
   absl::Time time;
   std::string ignored;
   // Whole seconds of this era: what the state keeps.
   const bool plain =
-      json.is_string() && json.get_ref<const std::string&>().size() >= 20 &&
-      json.get_ref<const std::string&>().find_first_not_of("0123456789-+:TZ") ==
-          std::string::npos;
-  if (!plain ||
-      !absl::ParseTime(absl::RFC3339_full, json.get_ref<const std::string&>(),
-                       &time, &ignored) ||
+      text.size() >= 20 &&
+      text.find_first_not_of("0123456789-+:TZ") == absl::string_view::npos;
+  if (!plain || !absl::ParseTime(absl::RFC3339_full, text, &time, &ignored) ||
       time < absl::FromUnixSeconds(1) ||
       time > absl::FromUnixSeconds(253'402'300'799)) {
     return Malformed(absl::StrCat(key, " is not an RFC 3339 time"));
@@ -54,16 +55,14 @@ absl::StatusOr<absl::Time> ReadTime(const Json& json, absl::string_view key) {
   return time;
 }
 
-absl::Status ReadValues(const Json& json, ReferenceFile& file) {
-  if (!json.is_array() || json.empty() || json.size() > kValuesMax) {
+absl::Status ReadValues(const JsonValue& json, ReferenceFile& file) {
+  if (json.items.empty() || json.items.size() > kValuesMax) {
     return Malformed(
         absl::StrCat("values are not a list of 1 to ", kValuesMax));
   }
   std::set<std::string> values;
-  for (const Json& item : json) {
-    absl::StatusOr<std::string> bytes =
-        item.is_string() ? Unhex(item.get_ref<const std::string&>())
-                         : absl::InvalidArgumentError("");
+  for (const JsonValue& item : json.items) {
+    absl::StatusOr<std::string> bytes = Unhex(item.String().value_or(""));
     if (!bytes.ok() || bytes->empty() || bytes->size() > kValueBytesMax) {
       return Malformed(absl::StrCat("a value is not hex of 1 to ",
                                     kValueBytesMax, " bytes"));
@@ -74,17 +73,13 @@ absl::Status ReadValues(const Json& json, ReferenceFile& file) {
   return absl::OkStatus();
 }
 
-absl::Status ReadTitle(const Json& json, ReferenceFile& file) {
-  if (!json.is_string() ||
-      json.get_ref<const std::string&>().size() > kTitleBytesMax) {
+absl::Status ReadTitle(const JsonValue& json, ReferenceFile& file) {
+  // The parser's strings are printable ASCII.
+  const auto title = json.String();
+  if (!title.has_value() || title->size() > kTitleBytesMax) {
     return Malformed("title is no text, or too long");
   }
-  file.title = json.get<std::string>();
-  for (const char c : file.title) {
-    if (!absl::ascii_isprint(static_cast<unsigned char>(c))) {
-      return Malformed("title is not printable ASCII");
-    }
-  }
+  file.title = std::string(*title);
   return absl::OkStatus();
 }
 
@@ -109,10 +104,11 @@ bool Verifies(const crypto::PublicKey& key, absl::string_view message,
   }
 }
 
-bool ReadBase64(const Json& object, const char* key, std::string& out) {
-  return object.is_object() && object.contains(key) &&
-         object[key].is_string() &&
-         absl::Base64Unescape(object[key].get_ref<const std::string&>(), &out);
+bool ReadBase64(const JsonValue& object, absl::string_view name,
+                std::string& out) {
+  const JsonValue* member = object.Find(name);
+  return member != nullptr && member->String().has_value() &&
+         absl::Base64Unescape(*member->String(), &out);
 }
 
 }  // namespace
@@ -128,9 +124,9 @@ absl::StatusOr<ReferenceFile> ReadJson(absl::string_view text) {
     return Malformed(
         absl::StrCat(text.size(), " bytes, want at most ", kFileBytesMax));
   }
-  KMS_ASSIGN_OR_RETURN(const Json json, ParseObject(text));
+  KMS_ASSIGN_OR_RETURN(const JsonValue json, ParseObject(text));
   ReferenceFile file;
-  for (const auto& [key, value] : json.items()) {
+  for (const auto& [key, value] : json.members) {
     if (key == "values") {
       KMS_RETURN_IF_ERROR(ReadValues(value, file));
     } else if (key == "title") {
@@ -157,18 +153,18 @@ absl::StatusOr<ReferenceFile> ReadJson(absl::string_view text) {
 
 absl::StatusOr<ReferenceFile> ReadSignedJson(absl::string_view text,
                                              const crypto::PublicKey& signer) {
-  KMS_ASSIGN_OR_RETURN(const Json envelope, ParseObject(text));
+  KMS_ASSIGN_OR_RETURN(const JsonValue envelope, ParseObject(text));
+  const JsonValue* type = envelope.Find("payloadType");
+  const JsonValue* signatures = envelope.Find("signatures");
   std::string payload;
-  if (!envelope.contains("payloadType") ||
-      envelope["payloadType"] != kPayloadType ||
-      !ReadBase64(envelope, "payload", payload) ||
-      !envelope.contains("signatures") || !envelope["signatures"].is_array() ||
-      envelope["signatures"].size() > kSignaturesMax) {
+  if (type == nullptr || type->String() != absl::string_view(kPayloadType) ||
+      !ReadBase64(envelope, "payload", payload) || signatures == nullptr ||
+      !signatures->is_array() || signatures->items.size() > kSignaturesMax) {
     return Malformed(
         absl::StrCat("no DSSE envelope of the type ", kPayloadType));
   }
   const std::string message = DsseSignedBytes(kPayloadType, payload);
-  for (const Json& entry : envelope["signatures"]) {
+  for (const JsonValue& entry : signatures->items) {
     std::string signature;
     if (!ReadBase64(entry, "sig", signature)) {
       return Malformed("a signature is not base64");

@@ -13,8 +13,8 @@
 //    "signatures": [{"keyid": "...", "sig": "<base64>"}]}
 //
 // A signature is by P-256 with SHA-256 or P-384 with SHA-384 (ASN.1), or by
-// Ed25519, as the key is. `keyid` is a hint and is not believed.
-// Thread-safe: free functions.
+// Ed25519, as the key is. `keyid` is a hint and is not believed. Texts are
+// plain ASCII, as policy/formats/json.h demands. Thread-safe: free functions.
 #ifndef POLICY_REFERENCE_VALUES_JSON_H_
 #define POLICY_REFERENCE_VALUES_JSON_H_
 

@@ -231,6 +231,18 @@ TEST(CorimTest, TheNarrowerValidityCounts) {
   EXPECT_EQ(Read(corim)->valid_from, absl::FromUnixSeconds(1000));
   EXPECT_EQ(Read(corim)->valid_until, absl::FromUnixSeconds(4000));
   EXPECT_EQ(Read(corim)->signed_at, absl::FromUnixSeconds(950));
+  corim.claims = Writer()
+                     .Map(2)
+                     .Integer(4)
+                     .Unsigned(3000)
+                     .Integer(5)
+                     .Unsigned(1500)
+                     .Take();
+  EXPECT_EQ(Read(corim)->valid_from, absl::FromUnixSeconds(1500));
+  EXPECT_EQ(Read(corim)->valid_until, absl::FromUnixSeconds(3000));
+  corim.claims = Writer().Map(1).Integer(4).Text("never").Take();
+  EXPECT_EQ(Judge(corim), v1::ENDORSEMENT_MALFORMED);
+  corim.claims = "";
   corim.validity = Writer().Map(1).Integer(1).Raw(Time(1000)).Take();
   EXPECT_EQ(Judge(corim), v1::ENDORSEMENT_MALFORMED);
   corim.validity = Writer().Map(1).Integer(1).Unsigned(9000).Take();
@@ -276,6 +288,20 @@ TEST(CorimTest, RefusesWhatItDoesNotRead) {
                                          .Bytes(std::string(20, 'a'))
                                          .Take()))
                 .Take();
+      },
+      // Any of several values: a mask tells which bits count.
+      [](Corim& c) {
+        c.measurements = Writer()
+                             .Array(1)
+                             .Map(1)
+                             .Integer(1)
+                             .Map(2)
+                             .Integer(4)
+                             .Tag(560)
+                             .Bytes("raw")
+                             .Integer(5)
+                             .Bytes("\xff\xff\x0f")
+                             .Take();
       },
       // Nothing that is a value: a security version number alone.
       [](Corim& c) {
