@@ -7,6 +7,39 @@
 #include "proto/kms/v1/audit_entry.pb.h"
 
 namespace kms::admin {
+namespace {
+
+// As kms/release told the policy.
+std::string PurposeOf(const v1::Released& released) {
+  if (released.new_blob_digest().empty()) {
+    return released.blob_digest().empty() ? "release" : "unwrap";
+  }
+  return released.blob_digest().empty() ? "generate" : "rewrap";
+}
+
+// A refusal says neither what was asked for nor for which artifact: a key's
+// usual purpose then, and the artifact that its version is bound to.
+v1::RequestContext ContextOf(const RecordedDecision& recorded,
+                             const ::storage::v1::KeyRecord& key) {
+  v1::RequestContext context;
+  context.set_namespace_(recorded.name_space);
+  context.set_key(key.name());
+  context.set_key_version(recorded.key_version == 0 ? key.primary_version()
+                                                    : recorded.key_version);
+  context.set_artifact_digest(recorded.artifact_digest);
+  context.set_purpose(recorded.purpose);
+  if (!recorded.purpose.empty()) return context;
+  const bool wrapping = key.purpose() == ::storage::v1::KEY_PURPOSE_WRAPPING;
+  context.set_purpose(wrapping ? "unwrap" : "release");
+  for (const ::storage::v1::KeyVersionInfo& version : key.versions()) {
+    if (version.version() == context.key_version()) {
+      context.set_artifact_digest(version.artifact_digest());
+    }
+  }
+  return context;
+}
+
+}  // namespace
 
 std::optional<RecordedDecision> ReadDecision(uint64_t index,
                                              absl::string_view leaf) {
@@ -28,6 +61,8 @@ std::optional<RecordedDecision> ReadDecision(uint64_t index,
     decision.policy_version = released.policy_version();
     decision.generation = released.appraisal_generation();
     decision.evidence_digest = released.evidence_digest();
+    decision.purpose = PurposeOf(released);
+    decision.artifact_digest = released.artifact_digest();
   } else if (entry.has_refused()) {
     const v1::Refused& refused = entry.refused();
     decision.code = refused.code();
@@ -79,13 +114,8 @@ absl::StatusOr<v1::TestPolicyResponse> JudgeAgain(
   }
   KMS_ASSIGN_OR_RETURN(const ::storage::v1::KeyRecord key,
                        view.GetKeyById(recorded.name_space, recorded.key_id));
-  v1::RequestContext context;
-  context.set_namespace_(recorded.name_space);
-  context.set_key(key.name());
-  context.set_key_version(recorded.key_version == 0 ? key.primary_version()
-                                                    : recorded.key_version);
-  context.set_purpose("release");
-  return Judge(inputs, bundle, policy, stored, context, recorded.at);
+  return Judge(inputs, bundle, policy, stored, ContextOf(recorded, key),
+               recorded.at);
 }
 
 }  // namespace kms::admin

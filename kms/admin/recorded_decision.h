@@ -33,6 +33,8 @@ struct RecordedDecision {
   uint32_t policy_version = 0;
   uint64_t generation = 0;  // 0: a refusal does not say.
   std::string evidence_digest;
+  std::string purpose;          // Empty: a refusal does not say.
+  std::string artifact_digest;  // That was named; empty: none, or a refusal.
   absl::Time at;
 };
 

@@ -102,7 +102,7 @@ absl::StatusOr<v1::DryRunPolicyResponse> PolicyHandlers::DryRunPolicy(
       request.decided_by().empty() ? candidate->name() : request.decided_by();
   KMS_ASSIGN_OR_RETURN(
       const std::shared_ptr<const collateral::AppraisalInputs> inputs,
-      inputs_.Get(*instance, *view));
+      inputs_->Get(*instance, *view));
   KMS_ASSIGN_OR_RETURN(
       const policy::ReferenceSets stored,
       ReadReferenceSets(*view, name_space, *candidate, inputs->anchors));
@@ -161,7 +161,7 @@ absl::StatusOr<v1::ExplainDecisionResponse> PolicyHandlers::ExplainDecision(
                                   then->policy_version, version));
   KMS_ASSIGN_OR_RETURN(
       const std::shared_ptr<const collateral::AppraisalInputs> inputs,
-      inputs_.Get(*instance, *view));
+      inputs_->Get(*instance, *view));
   KMS_ASSIGN_OR_RETURN(const policy::ReferenceSets stored,
                        ReadReferenceSets(*view, then->name_space,
                                          *policy.policy, inputs->anchors));

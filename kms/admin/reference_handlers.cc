@@ -192,7 +192,7 @@ absl::StatusOr<v1::ReferenceSetVersion> PolicyHandlers::PutReferenceSet(
   const auto view = instance->replica->View();
   KMS_ASSIGN_OR_RETURN(
       const std::shared_ptr<const collateral::AppraisalInputs> inputs,
-      inputs_.Get(*instance, *view));
+      inputs_->Get(*instance, *view));
   const policy::TrustAnchor* anchor = nullptr;
   if (!request.signer().empty()) {
     anchor = FindReferenceAnchor(inputs->anchors, request.signer());

@@ -27,6 +27,7 @@
 #include "policy/verifier/verifier.h"
 #include "proto/kms/v1/claims.pb.h"
 #include "proto/kms/v1/decision.pb.h"
+#include "proto/kms/v1/refusal.pb.h"
 #include "proto/kms/v1/release.pb.h"
 #include "proto/storage/v1/command.pb.h"
 #include "storage/state/state_view.h"
@@ -112,6 +113,9 @@ class Appraiser {
                                   const Session& session, absl::Time now);
 
  private:
+  // Some are large, so the keys under one policy share them.
+  using SharedReferences = std::shared_ptr<const policy::ReferenceSets>;
+
   // What the state says of a key that was once released. Remembered, because
   // five rows are read and opened for it, and it is the same until a key or
   // policy changes. Apply checks all of it again, where the release is ordered.
@@ -121,11 +125,12 @@ class Appraiser {
     uint32_t policy_version = 0;
     admin::CachedPolicy policy;
     uint32_t shadow_version = 0;  // 0: none.
-    // Null: there is none, or this build does not compile it.
+    // Null: there is none, or it cannot be read, and `shadow_fault` says why.
     std::shared_ptr<const policy::CompiledPolicy> shadow;
-    // The stored Reference Values that the two read.
-    policy::ReferenceSets references;
-    policy::ReferenceSets shadow_references;
+    v1::RefusalCode shadow_fault = v1::REFUSAL_CODE_UNSPECIFIED;
+    // The stored Reference Values that the two read; as `shadow` if null.
+    SharedReferences references;
+    SharedReferences shadow_references;
     ::storage::v1::KeyMaterial material;
   };
   // Those of one state; another state empties it.
@@ -134,6 +139,7 @@ class Appraiser {
     uint64_t epoch = 0;
     uint64_t settings_index = 0;
     std::map<std::string, std::shared_ptr<const KnownKey>> by_name;
+    std::map<std::string, SharedReferences> references;  // By policy version.
 
     bool IsOf(const storage::StateView& view) const;
   };
@@ -145,11 +151,20 @@ class Appraiser {
   static std::optional<::storage::v1::ShadowVerdict> JudgeShadow(
       const KnownKey& known, const v1::Claims& claims,
       const v1::RequestContext& context, absl::Time now);
+  // What `policy`, a version of the one named, reads of stored sets.
+  absl::StatusOr<SharedReferences> ReadReferences(
+      const storage::StateView& view, const collateral::AppraisalInputs& inputs,
+      const std::string& name_space, const std::string& policy_name,
+      uint32_t version, const policy::CompiledPolicy& policy);
   // Fills `read` with all but the material, as far as it comes.
   absl::Status ReadKey(const storage::StateView& view,
                        const collateral::AppraisalInputs& inputs,
                        const Session& session, KnownKey& read);
-
+  // Fills in the shadow version. Whatever keeps it from being read is what it
+  // says: it must not cost a release.
+  void ReadShadow(const storage::StateView& view,
+                  const collateral::AppraisalInputs& inputs,
+                  const Session& session, uint32_t version, KnownKey& read);
   absl::Status Decide(const storage::StateView& view,
                       const collateral::AppraisalInputs& inputs,
                       const Session& session, const v1::Claims& claims,

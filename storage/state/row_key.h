@@ -54,9 +54,9 @@ enum class Family : uint8_t {
   kKillSwitch = 21,         // evidence type uint32 -> KillSwitchRecord
   // Schedules, by log time: due uint64, namespace[16], key id[16], and of a
   // destruction version uint32.
-  kDestruction = 22,  // -> DestructionRecord
-  kRotation = 23,     // -> empty
-  kLeases = 24,       // key id[16] policy's name hash[32] -> LeasesRecord
+  kDestruction = 22,       // -> DestructionRecord
+  kRotation = 23,          // -> empty
+  kLeases = 24,            // key id[16] policy's name hash[32] -> LeasesRecord
   kReferenceSet = 25,      // name hash[32] -> ReferenceSetRecord
   kReferenceVersion = 26,  // name hash[32] version uint32 -> its Record
 };

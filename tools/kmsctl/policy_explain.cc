@@ -114,6 +114,8 @@ void PrintDecision(std::ostream& out, const v1::Decision& decision,
   out << (decision.allowed() ? "allowed" : "denied") << " by "
       << decision.policy();
   if (decision.policy_version() != 0) out << "@" << decision.policy_version();
+  // Not every verdict is a rule's.
+  if (!decision.reason().empty()) out << ": " << decision.reason();
   out << "\n";
 }
 

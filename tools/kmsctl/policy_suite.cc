@@ -185,10 +185,19 @@ class SuiteReader {
   }
 
   bool ReadRequest(const YamlNode& node, v1::RequestContext& request) {
-    if (!CheckKeys(node, {}, {"namespace", "key", "key_version"}) ||
+    if (!CheckKeys(node, {},
+                   {"namespace", "key", "key_version", "purpose",
+                    "artifact_digest"}) ||
         !Text(Find(node, "namespace"), *request.mutable_namespace_()) ||
-        !Text(Find(node, "key"), *request.mutable_key())) {
+        !Text(Find(node, "key"), *request.mutable_key()) ||
+        !Text(Find(node, "purpose"), *request.mutable_purpose())) {
       return false;
+    }
+    if (const YamlNode* artifact = Find(node, "artifact_digest");
+        artifact != nullptr) {
+      absl::StatusOr<std::string> digest = Unhex(artifact->text);
+      if (!digest.ok()) return Fail(*artifact, "not hex");
+      request.set_artifact_digest(*std::move(digest));
     }
     const YamlNode* version = Find(node, "key_version");
     if (version == nullptr) return true;

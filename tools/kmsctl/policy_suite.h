@@ -15,9 +15,10 @@
 //       failing: [known-image]
 //
 // Only `policy`, `tests`, and of a test `name`, `bundles` and `expect` must be
-// there. The pieces of several bundles are one bundle. `expect` is "allowed" or
-// a refusal code; `failing`, exactly the rules that are not true. Without `at`,
-// the first bundle's verify_at counts, else now. Reference sets are bare JSON
+// there; `request` takes `purpose` and `artifact_digest` (hex) too. The pieces
+// of several bundles are one bundle. `expect` is "allowed" or a refusal code;
+// `failing`, exactly the rules that are not true. Without `at`, the first
+// bundle's verify_at counts, else now. Reference sets are bare JSON
 // (policy/reference_values/json.h), in force and taken to be signed as the
 // suite says: no signature is checked. Files of Evidence and anchors are looked
 // for below --bundles, all others beside the suite. Thread-compatible: one
