@@ -143,6 +143,30 @@ TEST_F(ReleaseHandlerTest, RecordsTheReleaseThatItAnswers) {
   EXPECT_EQ(LastLeaf().released().policy(), "guests");
 }
 
+// Whatever is wrong with a shadow is what the leaf says of it.
+TEST_F(ReleaseHandlerTest, AShadowCostsNoRelease) {
+  const admin::PolicyHandlers policies(test_->holder);
+  const auto shadow_of = [&](const std::string& document) {
+    v1::PutPolicyRequest policy;
+    policy.set_name("guests");
+    policy.set_document(document);
+    policy.set_state(v1::POLICY_SHADOW);
+    EXPECT_TRUE(policies.PutPolicy(TestAdministrator(), policy).ok());
+    EXPECT_TRUE(Release(Request(Challenge())).ok());
+    return LastLeaf().released().shadow().code();
+  };
+  EXPECT_EQ(shadow_of(absl::StrReplaceAll(
+                kPolicy, {{"claims.cpu.snp.vmpl == 0u",
+                           "\"1u / claims.cpu.snp.vmpl == 1u || false\""}})),
+            v1::POLICY_ERROR);
+  EXPECT_EQ(shadow_of(absl::StrReplaceAll(
+                kPolicy, {{"rules:", "reference: {r: {set: none}}\nrules:"}})),
+            v1::REFERENCE_VALUES_EXPIRED);
+  EXPECT_EQ(shadow_of(absl::StrReplaceAll(
+                kPolicy, {{"lease: 1h", "lease: 1h, concurrent: 1"}})),
+            v1::REFUSAL_CODE_UNSPECIFIED);
+}
+
 // A shadow version says what it would have said, and decides nothing.
 TEST_F(ReleaseHandlerTest, RecordsWhatTheShadowWouldHaveDecided) {
   const admin::PolicyHandlers policies(test_->holder);
