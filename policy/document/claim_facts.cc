@@ -115,6 +115,8 @@ const std::vector<Words>& AllWords() {
         {"kms.v1.TpmClaims.pcr_bank", {"sha256", "sha384"}},
         {"kms.v1.EventLogClaims.format", {"tcg2", "ccel"}},
         {"kms.v1.NitroClaims.digest", {"SHA384"}},
+        {"kms.v1.RequestContext.purpose",
+         {"release", "unwrap", "generate", "rewrap"}},
     };
   }();
   return *kWords;
