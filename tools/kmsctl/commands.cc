@@ -13,6 +13,7 @@
 #include "tools/kmsctl/key.h"
 #include "tools/kmsctl/lease.h"
 #include "tools/kmsctl/policy.h"
+#include "tools/kmsctl/reference.h"
 #include "tools/kmsctl/seal.h"
 #include "tools/kmsctl/weights.h"
 
@@ -31,6 +32,7 @@ std::unique_ptr<CLI::App> MakeApp(Context& context) {
   AddKeyCommands(*app, context);
   AddLeaseCommands(*app, context);
   AddPolicyCommands(*app, context);
+  AddReferenceCommands(*app, context);
   AddAnchorCommands(*app, context);
   AddCollateralCommands(*app, context);
   AddHardwareCommands(*app, context);

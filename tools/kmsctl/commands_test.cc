@@ -519,6 +519,98 @@ TEST_F(CommandsTest, PolicyTestExplainsEachRuleOnRealEvidence) {
   EXPECT_THAT(err_, HasSubstr("CERTIFICATE_EXPIRED"));
 }
 
+// --- Policies of the service ---
+
+TEST_F(CommandsTest, PolicyPutTakesAState) {
+  const std::string file = File("p.yaml", PolicyDocument(std::string(96, '0')));
+  EXPECT_EQ(Run({"policy", "put", file}), 0) << err_;
+  EXPECT_EQ(Run({"policy", "put", file, "--state", "shadow"}), 0) << err_;
+  EXPECT_EQ(Run({"policy", "put", file, "--state", "retired"}), 2);
+  ASSERT_EQ(service_.policies.put.size(), 2u);
+  EXPECT_EQ(service_.policies.put[0].state(), v1::POLICY_ACTIVE);
+  EXPECT_EQ(service_.policies.put[1].state(), v1::POLICY_SHADOW);
+}
+
+TEST_F(CommandsTest, PolicyStatesAreSetByVersion) {
+  EXPECT_EQ(Run({"policy", "activate", "p@3", "--expected-active", "2"}), 0);
+  EXPECT_EQ(Run({"policy", "shadow", "p@4"}), 0);
+  EXPECT_EQ(Run({"policy", "retire", "p@1"}), 0);
+  ASSERT_EQ(service_.policies.states.size(), 3u);
+  const v1::SetPolicyStateRequest& activated = service_.policies.states[0];
+  EXPECT_EQ(activated.name(), "p");
+  EXPECT_EQ(activated.version(), 3u);
+  EXPECT_EQ(activated.state(), v1::POLICY_ACTIVE);
+  EXPECT_TRUE(activated.check_active());
+  EXPECT_EQ(activated.expected_active(), 2u);
+  EXPECT_EQ(service_.policies.states[1].state(), v1::POLICY_SHADOW);
+  EXPECT_FALSE(service_.policies.states[1].check_active());
+  EXPECT_EQ(service_.policies.states[2].state(), v1::POLICY_RETIRED);
+  for (const char* subject : {"p", "p@", "p@0", "p@x", "p@-1"}) {
+    EXPECT_EQ(Run({"policy", "activate", subject}), 2) << subject;
+  }
+  EXPECT_EQ(service_.policies.states.size(), 3u);
+  EXPECT_EQ(Run({"policy", "revert", "p"}), 0);
+  EXPECT_EQ(service_.policies.reverted, "p");
+}
+
+TEST_F(CommandsTest, PolicyHistoryAndDiffAreReadable) {
+  EXPECT_EQ(Run({"policy", "history", "p"}), 0);
+  EXPECT_THAT(out_, HasSubstr("active"));
+  EXPECT_THAT(out_, HasSubstr("retired"));
+  EXPECT_EQ(Run({"policy", "diff", "p@1", "p@2"}), 0);
+  EXPECT_EQ(out_,
+            "--- p@1\n+++ p@2\n@@ -1,2 +1,2 @@\n name: p\n-version 1\n"
+            "+version 2\n");
+  EXPECT_EQ(Run({"policy", "diff", "p@1", File("f", "name: p\nversion 1\n")}),
+            0);
+  EXPECT_EQ(out_, "");
+  EXPECT_EQ(Run({"policy", "diff", "p", "p@2"}), 2);
+}
+
+TEST_F(CommandsTest, PolicyExplainsWhatWasDecided) {
+  EXPECT_EQ(Run({"policy", "explain", "--decision", "17"}), 0) << err_;
+  EXPECT_EQ(service_.policies.explained, 17u);
+  EXPECT_THAT(out_, HasSubstr("FALSE  r\n"));
+  EXPECT_THAT(out_,
+              HasSubstr("    from:    claims.cpu.debug = true  (SEV_SNP)\n"));
+  EXPECT_THAT(out_, HasSubstr("reference.images: guests@5, "));
+  EXPECT_THAT(out_, HasSubstr("denied by p@3\nrecorded: POLICY_DENIED\n"));
+  EXPECT_EQ(Run({"policy", "explain"}), 2);
+  EXPECT_EQ(Run({"policy", "explain", "p"}), 2);
+  EXPECT_EQ(Run({"policy", "explain", "p", "--decision", "17"}), 2);
+}
+
+TEST_F(CommandsTest, PolicyDryRunGroupsTheRecordedRequests) {
+  EXPECT_EQ(Run({"policy", "dry-run", "p@4", "--against", "recorded", "--last",
+                 "7", "--decided-by", "q"}),
+            0)
+      << err_;
+  EXPECT_EQ(service_.policies.dry_run.name(), "p");
+  EXPECT_EQ(service_.policies.dry_run.version(), 4u);
+  EXPECT_EQ(service_.policies.dry_run.limit(), 7u);
+  EXPECT_EQ(service_.policies.dry_run.decided_by(), "q");
+  EXPECT_THAT(out_, HasSubstr("policy: rule r is false"));
+  EXPECT_THAT(out_, HasSubstr("7 judged, 0 without Evidence here"));
+  EXPECT_EQ(Run({"policy", "dry-run", File("d.yaml", "name: d\n")}), 0);
+  EXPECT_EQ(service_.policies.dry_run.document(), "name: d\n");
+  EXPECT_EQ(Run({"policy", "dry-run", "p", "--against", "guesses"}), 2);
+  EXPECT_EQ(Run({"policy", "dry-run", "p", "--last", "1001"}), 2);
+}
+
+TEST_F(CommandsTest, ReferenceSetsAreFilesAndSigners) {
+  EXPECT_EQ(Run({"reference", "put", "guests", File("g.corim", "\xd2"),
+                 "--signer", "acme", "--measurement-key", "kernel"}),
+            0)
+      << err_;
+  EXPECT_EQ(service_.policies.reference.name(), "guests");
+  EXPECT_EQ(service_.policies.reference.file(), "\xd2");
+  EXPECT_EQ(service_.policies.reference.signer(), "acme");
+  EXPECT_EQ(service_.policies.reference.measurement_key(), "kernel");
+  EXPECT_EQ(Run({"reference", "end", "guests@2"}), 0);
+  EXPECT_EQ(service_.policies.ended.version(), 2u);
+  EXPECT_EQ(Run({"reference", "end", "guests"}), 2);
+}
+
 // --- Completion ---
 
 TEST_F(CommandsTest, CompletionNamesEveryCommand) {

@@ -18,6 +18,7 @@
 #include "proto/kms/v1/cluster.grpc.pb.h"
 #include "proto/kms/v1/collateral.grpc.pb.h"
 #include "proto/kms/v1/keys.grpc.pb.h"
+#include "proto/kms/v1/policies.grpc.pb.h"
 #include "proto/kms/v1/seal.grpc.pb.h"
 
 namespace kms::kmsctl {
@@ -195,6 +196,104 @@ class FakeAudits : public v1::AuditService::Service {
   v1::ConsistencyProof consistency;
 };
 
+class FakePolicies : public v1::PolicyService::Service {
+ public:
+  grpc::Status PutPolicy(grpc::ServerContext*,
+                         const v1::PutPolicyRequest* request,
+                         v1::Policy* policy) override {
+    put.push_back(*request);
+    policy->set_state(request->state());
+    return grpc::Status::OK;
+  }
+  grpc::Status GetPolicy(grpc::ServerContext*,
+                         const v1::GetPolicyRequest* request,
+                         v1::Policy* policy) override {
+    policy->set_document("name: " + request->name() + "\nversion " +
+                         std::to_string(request->version()) + "\n");
+    return grpc::Status::OK;
+  }
+  grpc::Status ListPolicyVersions(grpc::ServerContext*,
+                                  const v1::ListPolicyVersionsRequest* request,
+                                  v1::ListPoliciesResponse* response) override {
+    // Two pages, one version on each.
+    const bool first = request->page_token().empty();
+    v1::Policy& policy = *response->add_policies();
+    policy.set_version(first ? 2 : 1);
+    policy.set_state(first ? v1::POLICY_ACTIVE : v1::POLICY_RETIRED);
+    policy.set_replaced_version(first ? 1 : 0);
+    if (first) response->set_next_page_token("2");
+    return grpc::Status::OK;
+  }
+  grpc::Status SetPolicyState(grpc::ServerContext*,
+                              const v1::SetPolicyStateRequest* request,
+                              v1::Policy* policy) override {
+    states.push_back(*request);
+    policy->set_version(request->version());
+    return grpc::Status::OK;
+  }
+  grpc::Status RevertPolicy(grpc::ServerContext*,
+                            const v1::RevertPolicyRequest* request,
+                            v1::Policy* policy) override {
+    reverted = request->name();
+    policy->set_version(1);
+    return grpc::Status::OK;
+  }
+  grpc::Status DryRunPolicy(grpc::ServerContext*,
+                            const v1::DryRunPolicyRequest* request,
+                            v1::DryRunPolicyResponse* response) override {
+    dry_run = *request;
+    auto& group = *response->add_groups();
+    group.set_allowed_then(true);
+    group.set_code_now(v1::POLICY_DENIED);
+    group.set_reason_now("policy: rule r is false");
+    group.set_count(7);
+    response->set_judged(7);
+    return grpc::Status::OK;
+  }
+  grpc::Status ExplainDecision(grpc::ServerContext*,
+                               const v1::ExplainDecisionRequest* request,
+                               v1::ExplainDecisionResponse* response) override {
+    explained = request->leaf_index();
+    response->set_code_then(v1::POLICY_DENIED);
+    v1::Decision& decision = *response->mutable_decision();
+    decision.set_policy("p");
+    decision.set_policy_version(3);
+    v1::RuleResult& rule = *decision.add_rules();
+    rule.set_id("r");
+    rule.set_outcome(v1::RuleResult::FALSE);
+    v1::ValueSource& source = *rule.add_sources();
+    source.set_path("claims.cpu.debug");
+    source.set_value("true");
+    source.set_evidence("SEV_SNP");
+    v1::ReferenceInput& reference = *decision.add_references();
+    reference.set_name("images");
+    reference.set_set("guests");
+    reference.set_version(5);
+    return grpc::Status::OK;
+  }
+  grpc::Status PutReferenceSet(grpc::ServerContext*,
+                               const v1::PutReferenceSetRequest* request,
+                               v1::ReferenceSetVersion* set) override {
+    reference = *request;
+    set->set_version(1);
+    return grpc::Status::OK;
+  }
+  grpc::Status EndReferenceVersion(
+      grpc::ServerContext*, const v1::EndReferenceVersionRequest* request,
+      v1::ReferenceSetVersion*) override {
+    ended = *request;
+    return grpc::Status::OK;
+  }
+
+  std::vector<v1::PutPolicyRequest> put;
+  std::vector<v1::SetPolicyStateRequest> states;
+  std::string reverted;
+  v1::DryRunPolicyRequest dry_run;
+  uint64_t explained = 0;
+  v1::PutReferenceSetRequest reference;
+  v1::EndReferenceVersionRequest ended;
+};
+
 // On a port of the loopback interface: a channel within the process cannot be
 // waited for, and waiting is part of what the tests go through.
 struct FakeService {
@@ -204,6 +303,7 @@ struct FakeService {
   FakeCluster cluster;
   FakeCollateral collateral;
   FakeAudits audits;
+  FakePolicies policies;
   int port = 0;
   std::unique_ptr<grpc::Server> server = Start();
 
@@ -223,6 +323,7 @@ struct FakeService {
     builder.RegisterService(&cluster);
     builder.RegisterService(&collateral);
     builder.RegisterService(&audits);
+    builder.RegisterService(&policies);
     return builder.BuildAndStart();
   }
 };
