@@ -57,7 +57,7 @@ void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
 
 ReleaseClient::ReleaseClient(PinnedCluster pinned,
                              std::vector<std::unique_ptr<Instance>> instances,
-                             Attester& attester, RetryPolicy policy,
+                             attester::Attester& attester, RetryPolicy policy,
                              Surroundings surroundings)
     : pinned_(std::move(pinned)),
       instances_(std::move(instances)),

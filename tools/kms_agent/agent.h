@@ -23,13 +23,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "kms/attester/attester.h"
 #include "kms/base/bytes.h"
 #include "kms/base/clock.h"
 #include "kms/base/secret.h"
 #include "kms/crypto/hpke.h"
 #include "kms/release/receipt.h"
 #include "proto/kms/v1/release.grpc.pb.h"
-#include "tools/kms_agent/attester.h"
 
 namespace kms::agent {
 
@@ -66,7 +66,7 @@ class ReleaseClient {
   // `attester` outlives the client.
   ReleaseClient(PinnedCluster pinned,
                 std::vector<std::unique_ptr<Instance>> instances,
-                Attester& attester, RetryPolicy policy,
+                attester::Attester& attester, RetryPolicy policy,
                 Surroundings surroundings);
 
   // IntegrityError: what answered is not the pinned cluster, or did not answer
@@ -97,7 +97,7 @@ class ReleaseClient {
 
   const PinnedCluster pinned_;
   const std::vector<std::unique_ptr<Instance>> instances_;
-  Attester& attester_;
+  attester::Attester& attester_;
   const RetryPolicy policy_;
   const Surroundings surroundings_;
   size_t preferred_ = 0;  // The instance that answered last.

@@ -23,7 +23,7 @@ using client::ExitCode;
 using client::ExitCodeOf;
 
 // Evidence that carries its report data, and the count of it.
-class FakeAttester : public Attester {
+class FakeAttester : public attester::Attester {
  public:
   absl::StatusOr<v1::EvidenceBundle> Attest(BytesView report_data) override {
     if (!failure.ok()) return failure;

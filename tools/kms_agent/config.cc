@@ -135,7 +135,7 @@ absl::StatusOr<Plan> Resolve(const Config& config) {
     KMS_ASSIGN_OR_RETURN(plan.artifact_digest,
                          Pin(config.artifact_digest, 32, "artifact_digest"));
   }
-  KMS_ASSIGN_OR_RETURN(plan.attester_timeout,
+  KMS_ASSIGN_OR_RETURN(plan.attester.timeout,
                        Wait(config.attester_timeout, "attester_timeout"));
   KMS_ASSIGN_OR_RETURN(plan.retry_for, Wait(config.retry_for, "retry_for"));
   if (config.key.empty()) return UsageError("key: want the key's name");
@@ -143,8 +143,9 @@ absl::StatusOr<Plan> Resolve(const Config& config) {
   if (config.attester.empty() == config.attester_command.empty()) {
     return UsageError("want one of attester and attester_command");
   }
-  if (!config.attester.empty() && config.attester != "sev-snp" &&
-      config.attester != "tdx") {
+  plan.attester.built_in = config.attester;
+  plan.attester.command = config.attester_command;
+  if (!config.attester.empty() && !attester::IsBuiltIn(config.attester)) {
     return UsageError("attester: the built-in ones are sev-snp and tdx");
   }
   if (!config.attester_command.empty() && config.attester_command[0] != '/') {

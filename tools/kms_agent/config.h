@@ -28,6 +28,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "kms/attester/make_attester.h"
 
 namespace kms::agent {
 
@@ -60,7 +61,7 @@ struct Plan {
   std::string cluster_id;           // 16 bytes.
   std::string identity_public_key;  // 32 bytes.
   std::string artifact_digest;      // 32 bytes, or empty.
-  absl::Duration attester_timeout;
+  attester::AttesterOptions attester;
   absl::Duration retry_for;
 };
 

@@ -44,7 +44,7 @@ TEST(ParseConfig, ReadsEveryField) {
   EXPECT_EQ(plan->cluster_id[1], '\x01');
   EXPECT_EQ(plan->identity_public_key.size(), 32u);
   EXPECT_EQ(plan->artifact_digest.size(), 32u);
-  EXPECT_EQ(plan->attester_timeout, absl::Seconds(10));
+  EXPECT_EQ(plan->attester.timeout, absl::Seconds(10));
   EXPECT_EQ(plan->retry_for, absl::Minutes(1));
 }
 

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "kms/attester/make_attester.h"
 #include "kms/base/bytes.h"
 #include "kms/base/clock.h"
 #include "kms/base/status.h"
@@ -22,10 +23,8 @@
 #include "tools/client/harden.h"
 #include "tools/client/outcome.h"
 #include "tools/kms_agent/agent.h"
-#include "tools/kms_agent/command_attester.h"
 #include "tools/kms_agent/config.h"
 #include "tools/kms_agent/delivery.h"
-#include "tools/kms_agent/tsm_attester.h"
 
 namespace kms::agent {
 namespace {
@@ -100,17 +99,6 @@ absl::StatusOr<Config> Merge(const CLI::App& app, const Flags& flags) {
   return merged;
 }
 
-std::unique_ptr<Attester> MakeAttester(const Plan& plan) {
-  if (!plan.config.attester_command.empty()) {
-    return std::make_unique<CommandAttester>(
-        plan.config.attester_command, plan.attester_timeout, DefaultScratch());
-  }
-  return std::make_unique<TsmAttester>(
-      plan.config.attester == "tdx" ? v1::TDX : v1::SEV_SNP,
-      std::string(kTsmRoot), std::string(kCcelPath),
-      &TsmAttester::MakeKernelFolder);
-}
-
 // 53 random bits: every double in [0, 1) on that grid is equally likely.
 double Uniform() {
   uint8_t bytes[8];
@@ -133,7 +121,8 @@ absl::Status Run(const CLI::App& app, const Flags& flags) {
   for (const auto& channel : channels) {
     instances.push_back(v1::WorkloadService::NewStub(channel));
   }
-  const std::unique_ptr<Attester> attester = MakeAttester(plan);
+  const std::unique_ptr<attester::Attester> attester =
+      attester::MakeAttester(plan.attester);
   const SystemClock clock;
   ReleaseClient client({plan.cluster_id, plan.identity_public_key},
                        std::move(instances), *attester,
