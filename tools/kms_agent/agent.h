@@ -62,17 +62,22 @@ class ReleaseClient {
  public:
   using Instance = v1::WorkloadService::StubInterface;
 
+  // The way to one instance: where the next request goes. Fails with
+  // kUnavailable if it cannot be reached; otherwise nothing may be sent there,
+  // because it did not prove what it runs.
+  using OpenFn = std::function<absl::StatusOr<std::unique_ptr<Instance>>()>;
+
   // `instances`: at least one, of one cluster, tried in this order.
   // `attester` outlives the client.
-  ReleaseClient(PinnedCluster pinned,
-                std::vector<std::unique_ptr<Instance>> instances,
+  ReleaseClient(PinnedCluster pinned, std::vector<OpenFn> instances,
                 attester::Attester& attester, RetryPolicy policy,
                 Surroundings surroundings);
 
   // IntegrityError: what answered is not the pinned cluster, or did not answer
   // this request; never retried. A refusal (client::IsRefusal): the service
   // said no. kUnavailable, kDeadlineExceeded: not within the retry policy.
-  // kFailedPrecondition: the Attester could not make Evidence.
+  // kFailedPrecondition: the Attester could not make Evidence. An OpenFn's own,
+  // if no instance may be asked.
   // kResourceExhausted: no locked memory, or Evidence over the bound.
   absl::StatusOr<ReleasedKey> Release(const v1::ReleaseRequest& request);
 
@@ -96,7 +101,7 @@ class ReleaseClient {
                                      const v1::ReleaseKeyResponse& response);
 
   const PinnedCluster pinned_;
-  const std::vector<std::unique_ptr<Instance>> instances_;
+  const std::vector<OpenFn> instances_;
   attester::Attester& attester_;
   const RetryPolicy policy_;
   const Surroundings surroundings_;
