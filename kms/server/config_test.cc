@@ -196,7 +196,7 @@ TEST(ConfigTest, SuggestsTheKeyThatWasMeant) {
               HasSubstr("f.yaml:5:3: tls: unknown key \"privat_key\", did you "
                         "mean \"private_key\"?"));
   EXPECT_THAT(FaultsOf(std::string(kSmallest) + "completely_else: 1\n"),
-              HasSubstr("want one of administrators, challenge_ttl,"));
+              HasSubstr("want one of administrators, attester,"));
 }
 
 TEST(ConfigTest, AnUnknownKeyIsMadeHarmlessToATerminal) {
