@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "kms/attester/make_attester.h"
 #include "kms/seal/seal_file.h"
 
 namespace kms::server {
@@ -101,6 +102,9 @@ struct Config {
   std::string development_key_file;  // Only for SealKind::kDevelopment.
   std::vector<std::string> simulated_anchors;
   CollateralConfig collateral;
+  // How this instance proves what it runs on: to those whom it joins, and to
+  // clients who ask. Default: it cannot.
+  attester::AttesterOptions attester;
   ClusterConfig cluster;
   Limits limits;
   // How long judged Evidence is kept, encrypted, for auditors; zero: not.

@@ -86,12 +86,14 @@ absl::Status Service::Administer(const std::string& arguments) const {
       "kmsctl ", arguments, ": exit ", result.exit_code, "\n", result.output));
 }
 
-CommandResult Service::RunAgent(const std::string& attester) const {
+CommandResult Service::RunAgent(const std::string& attester,
+                                const std::string& address) const {
   unlink(path("released").c_str());
   return RunShell(absl::StrCat(
-      "tools/kms_agent/kms-agent --endpoint ", kmsd_->address(), " --ca ",
-      path("ca.pem"), " ", pins_, " --key weights --once --attester-command ",
-      attester, " --output fd:3 3>", path("released")));
+      "tools/kms_agent/kms-agent --endpoint ",
+      address.empty() ? kmsd_->address() : address, " --ca ", path("ca.pem"),
+      " ", pins_, " --key weights --once --attester-command ", attester,
+      " --output fd:3 3>", path("released")));
 }
 
 std::string Service::Released(const std::string& attester,

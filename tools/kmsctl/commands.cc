@@ -15,6 +15,7 @@
 #include "tools/kmsctl/policy.h"
 #include "tools/kmsctl/reference.h"
 #include "tools/kmsctl/seal.h"
+#include "tools/kmsctl/server_evidence.h"
 #include "tools/kmsctl/weights.h"
 
 namespace kms::kmsctl {
@@ -29,6 +30,7 @@ std::unique_ptr<CLI::App> MakeApp(Context& context) {
       "5 a proof does not verify.");
   context.AddOptions(*app);
   AddSealCommands(*app, context);
+  AddServerEvidenceCommand(*app, context);
   AddKeyCommands(*app, context);
   AddLeaseCommands(*app, context);
   AddPolicyCommands(*app, context);

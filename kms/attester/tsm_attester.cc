@@ -1,4 +1,4 @@
-#include "tools/kms_agent/tsm_attester.h"
+#include "kms/attester/tsm_attester.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,11 +9,11 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "kms/base/file.h"
 #include "kms/base/status.h"
 #include "kms/crypto/random.h"
-#include "tools/client/file.h"
 
-namespace kms::agent {
+namespace kms::attester {
 namespace {
 
 // The kernel's own bounds: TSM_INBLOB_MAX, TSM_OUTBLOB_MAX, and for the
@@ -26,10 +26,10 @@ constexpr size_t kWordBytesMax = 256;
 
 // In one write, as configfs demands, to an attribute that must be there.
 absl::Status WriteAttribute(const std::string& path, BytesView bytes) {
-  const client::Fd attribute(open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!attribute.valid()) return client::ErrnoError("open", path);
+  const Fd attribute(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!attribute.valid()) return ErrnoError("open", path);
   const ssize_t put = write(attribute.get(), bytes.data(), bytes.size());
-  if (put < 0) return client::ErrnoError("write", path);
+  if (put < 0) return ErrnoError("write", path);
   if (static_cast<size_t>(put) != bytes.size()) {
     return absl::InternalError(absl::StrCat(path, ": short write"));
   }
@@ -37,15 +37,14 @@ absl::Status WriteAttribute(const std::string& path, BytesView bytes) {
 }
 
 absl::StatusOr<std::string> ReadWord(const std::string& path) {
-  KMS_ASSIGN_OR_RETURN(const std::string line,
-                       client::ReadFile(path, kWordBytesMax));
+  KMS_ASSIGN_OR_RETURN(const std::string line, ReadFile(path, kWordBytesMax));
   return std::string(absl::StripSuffix(line, "\n"));
 }
 
 }  // namespace
 
 absl::Status TsmAttester::MakeKernelFolder(const std::string& path) {
-  if (mkdir(path.c_str(), 0700) != 0) return client::ErrnoError("mkdir", path);
+  if (mkdir(path.c_str(), 0700) != 0) return ErrnoError("mkdir", path);
   return absl::OkStatus();
 }
 
@@ -55,7 +54,7 @@ absl::StatusOr<v1::EvidenceBundle> TsmAttester::Attest(BytesView report_data) {
         absl::StrCat("report data: ", report_data.size(), " bytes, want 64"));
   }
   const std::string folder =
-      absl::StrCat(root_, "/kms-agent-", Hex(crypto::RandomString(8)));
+      absl::StrCat(root_, "/kms-attester-", Hex(crypto::RandomString(8)));
   KMS_RETURN_IF_ERROR(make_folder_(folder));
   const auto remove_folder =
       absl::MakeCleanup([&folder] { rmdir(folder.c_str()); });
@@ -69,13 +68,12 @@ absl::StatusOr<v1::EvidenceBundle> TsmAttester::Attest(BytesView report_data) {
   }
   KMS_RETURN_IF_ERROR(WriteAttribute(folder + "/inblob", report_data));
   KMS_ASSIGN_OR_RETURN(std::string report,
-                       client::ReadFile(folder + "/outblob", kOutblobBytesMax));
+                       ReadFile(folder + "/outblob", kOutblobBytesMax));
   // Optional: a host that has no table leaves it empty, a firmware may have no
   // log.
   const absl::StatusOr<std::string> more =
-      type_ == v1::TDX
-          ? client::ReadFile(event_log_, kEventLogBytesMax)
-          : client::ReadFile(folder + "/auxblob", kAuxblobBytesMax);
+      type_ == v1::TDX ? ReadFile(event_log_, kEventLogBytesMax)
+                       : ReadFile(folder + "/auxblob", kAuxblobBytesMax);
   // "The value in this attribute increments each time @inblob or any option is
   // written": more than our one write means that the report is somebody's.
   KMS_ASSIGN_OR_RETURN(const std::string generation,
@@ -98,4 +96,4 @@ absl::StatusOr<v1::EvidenceBundle> TsmAttester::Attest(BytesView report_data) {
   return bundle;
 }
 
-}  // namespace kms::agent
+}  // namespace kms::attester

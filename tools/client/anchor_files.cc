@@ -1,4 +1,4 @@
-#include "tools/kmsctl/anchor_files.h"
+#include "tools/client/anchor_files.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -6,12 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "kms/base/bytes.h"
+#include "kms/base/file.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "policy/verifier/anchor_file.h"
-#include "tools/client/file.h"
 
-namespace kms::kmsctl {
+namespace kms::client {
 namespace {
 
 constexpr size_t kAnchorBytesMax = 64 * 1024;
@@ -37,7 +37,7 @@ absl::Status AddAnchors(const std::vector<std::string>& files, bool simulated,
                         std::vector<policy::TrustAnchor>& anchors) {
   for (const std::string& path : files) {
     KMS_ASSIGN_OR_RETURN(const std::string content,
-                         client::ReadFile(path, kAnchorBytesMax));
+                         ReadFile(path, kAnchorBytesMax));
     const absl::StatusOr<policy::AnchorFile> file =
         policy::ParseAnchorFile(AsBytes(content));
     if (!file.ok()) return Annotate(file.status(), path);
@@ -68,4 +68,4 @@ absl::StatusOr<policy::TrustAnchors> LoadAnchors(
   return policy::TrustAnchors::Create(std::move(anchors));
 }
 
-}  // namespace kms::kmsctl
+}  // namespace kms::client

@@ -1,4 +1,4 @@
-#include "tools/kms_agent/subprocess.h"
+#include "kms/attester/subprocess.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,9 +14,9 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "kms/base/clock.h"
-#include "tools/client/file.h"
+#include "kms/base/file.h"
 
-namespace kms::agent {
+namespace kms::attester {
 namespace {
 
 // posix_spawn, not fork: gRPC's threads run already.
@@ -59,7 +59,7 @@ absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& arguments) {
 // True if `child` ended before `deadline`.
 bool EndedBy(pid_t child, absl::Time deadline) {
   // Not <sys/pidfd.h>: in glibc 2.36 it cannot be used from C++.
-  const client::Fd handle(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
+  const Fd handle(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
   if (!handle.valid()) return false;
   pollfd event = {handle.get(), POLLIN, 0};
   for (;;) {
@@ -104,4 +104,4 @@ absl::Status RunProgram(const std::vector<std::string>& arguments,
   return absl::OkStatus();
 }
 
-}  // namespace kms::agent
+}  // namespace kms::attester

@@ -1,4 +1,4 @@
-#include "tools/client/file.h"
+#include "kms/base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "kms/base/status.h"
 
-namespace kms::client {
+namespace kms {
 
 Fd& Fd::operator=(Fd&& other) noexcept {
   if (this != &other) {
@@ -87,4 +87,4 @@ absl::Status WriteFile(const std::string& path, BytesView bytes) {
   return status;
 }
 
-}  // namespace kms::client
+}  // namespace kms

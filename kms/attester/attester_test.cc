@@ -7,14 +7,14 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "kms/attester/command_attester.h"
+#include "kms/attester/subprocess.h"
+#include "kms/attester/tsm_attester.h"
+#include "kms/base/file.h"
 #include "kms/base/status.h"
 #include "kms/release/transcript.h"
-#include "tools/client/file.h"
-#include "tools/kms_agent/command_attester.h"
-#include "tools/kms_agent/subprocess.h"
-#include "tools/kms_agent/tsm_attester.h"
 
-namespace kms::agent {
+namespace kms::attester {
 namespace {
 
 std::string TestFolder(const std::string& name) {
@@ -27,8 +27,7 @@ std::string TestFolder(const std::string& name) {
 // An executable shell script with this body; returns its path.
 std::string Script(const std::string& name, const std::string& body) {
   const std::string path = ::testing::TempDir() + name;
-  EXPECT_TRUE(
-      client::WriteFile(path, AsBytes(absl::StrCat("#!/bin/sh\n", body))).ok());
+  EXPECT_TRUE(WriteFile(path, AsBytes(absl::StrCat("#!/bin/sh\n", body))).ok());
   EXPECT_EQ(chmod(path.c_str(), 0700), 0);
   return path;
 }
@@ -43,13 +42,13 @@ TEST(RunProgram, PassesArgumentsWithoutAShell) {
       Script("arguments.sh", "printf '%s|' \"$@\" >\"$1\"");
   ASSERT_TRUE(
       RunProgram({script, out, "a b", "$(id)"}, absl::Seconds(10)).ok());
-  EXPECT_EQ(*client::ReadFile(out, 1000), out + "|a b|$(id)|");
+  EXPECT_EQ(*ReadFile(out, 1000), out + "|a b|$(id)|");
 }
 
 TEST(RunProgram, GivesTheChildNoneOfOurDescriptors) {
   const std::string folder = TestFolder("descriptors");
   // Left open across exec unless somebody closes it: an agent's fd:N.
-  const client::Fd ours(open(folder.c_str(), O_RDONLY | O_DIRECTORY));
+  const Fd ours(open(folder.c_str(), O_RDONLY | O_DIRECTORY));
   ASSERT_GE(ours.get(), 3);
   const std::string script = Script(
       "descriptors.sh",
@@ -71,7 +70,7 @@ TEST(RunProgram, NamesExitCodeAndSignal) {
 TEST(RunProgram, KillsTheWholeGroupWhenTimeIsUp) {
   const std::string pipe_path = TestFolder("timeout") + "/pipe";
   ASSERT_EQ(mkfifo(pipe_path.c_str(), 0600), 0);
-  const client::Fd reader(open(pipe_path.c_str(), O_RDONLY | O_NONBLOCK));
+  const Fd reader(open(pipe_path.c_str(), O_RDONLY | O_NONBLOCK));
   const std::string script =
       Script("timeout.sh",
              absl::StrCat("exec 3>", pipe_path, "\nsleep 600 &\nsleep 600\n"));
@@ -182,8 +181,7 @@ struct FakeTsm {
             {"auxblob", auxblob},
             {"generation", generation}}) {
         if (value == "-") continue;
-        KMS_RETURN_IF_ERROR(
-            client::WriteFile(path + "/" + name, AsBytes(value)));
+        KMS_RETURN_IF_ERROR(WriteFile(path + "/" + name, AsBytes(value)));
       }
       return absl::OkStatus();
     };
@@ -195,7 +193,7 @@ TEST(TsmAttester, BindsTheReportDataAndBringsReportAndTable) {
   TsmAttester attester(v1::SEV_SNP, TestFolder("tsm"), "", tsm.Maker());
   const auto bundle = attester.Attest(AsBytes(ReportData()));
   ASSERT_TRUE(bundle.ok()) << bundle.status();
-  EXPECT_EQ(*client::ReadFile(tsm.made + "/inblob", 1000), ReportData());
+  EXPECT_EQ(*ReadFile(tsm.made + "/inblob", 1000), ReportData());
   ASSERT_EQ(bundle->evidence_size(), 1);
   const v1::Evidence& evidence = bundle->evidence(0);
   EXPECT_EQ(evidence.type(), v1::SEV_SNP);
@@ -221,7 +219,7 @@ TEST(TsmAttester, BringsATdxQuoteAndItsEventLogIfThereIsOne) {
   const std::string log = TestFolder("ccel") + "/CCEL";
   for (const bool has_log : {false, true}) {
     if (has_log) {
-      ASSERT_TRUE(client::WriteFile(log, AsBytes("the log")).ok());
+      ASSERT_TRUE(WriteFile(log, AsBytes("the log")).ok());
     }
     FakeTsm tsm;
     tsm.provider = "tdx_guest\n";
@@ -266,4 +264,4 @@ TEST(TsmAttester, SaysWhenThereIsNoSuchInterface) {
 }
 
 }  // namespace
-}  // namespace kms::agent
+}  // namespace kms::attester

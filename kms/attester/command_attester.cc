@@ -1,4 +1,4 @@
-#include "tools/kms_agent/command_attester.h"
+#include "kms/attester/command_attester.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,20 +8,20 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "kms/attester/bundle_file.h"
+#include "kms/attester/subprocess.h"
+#include "kms/base/file.h"
 #include "kms/base/status.h"
 #include "kms/release/transcript.h"
-#include "tools/client/bundle.h"
-#include "tools/client/file.h"
-#include "tools/kms_agent/subprocess.h"
 
-namespace kms::agent {
+namespace kms::attester {
 
 absl::StatusOr<v1::EvidenceBundle> CommandAttester::Attest(
     BytesView report_data) {
   std::string folder =
-      absl::StrCat(scratch_, "/kms-agent.", std::string(6, 'X'));
+      absl::StrCat(scratch_, "/kms-attester.", std::string(6, 'X'));
   if (mkdtemp(folder.data()) == nullptr) {  // Mode 0700.
-    return client::ErrnoError("make a folder in", scratch_);
+    return ErrnoError("make a folder in", scratch_);
   }
   const auto remove = absl::MakeCleanup([&folder] {
     std::error_code ignored;  // A leftover folder of public bytes is no harm.
@@ -30,8 +30,7 @@ absl::StatusOr<v1::EvidenceBundle> CommandAttester::Attest(
   KMS_RETURN_IF_ERROR(RunProgram(
       {program_, Hex(report_data), folder, Hex(release::GpuNonce(report_data))},
       timeout_));
-  KMS_ASSIGN_OR_RETURN(client::Bundle bundle,
-                       client::ReadBundle(folder + "/bundle.json"));
+  KMS_ASSIGN_OR_RETURN(Bundle bundle, ReadBundle(folder + "/bundle.json"));
   // The program may say what it bound; if it does, it must be what we asked.
   if (bundle.index.report_data.has_value() &&
       AsBytes(*bundle.index.report_data) != report_data) {
@@ -48,4 +47,4 @@ std::string DefaultScratch() {
   return "/tmp";
 }
 
-}  // namespace kms::agent
+}  // namespace kms::attester

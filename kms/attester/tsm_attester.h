@@ -6,8 +6,8 @@
 // host's certificate table, if it gave one). A TDX guest's outblob is its
 // quote; the collateral for it is the service's affair. A folder of our own for
 // each report keeps concurrent users apart.
-#ifndef TOOLS_KMS_AGENT_TSM_ATTESTER_H_
-#define TOOLS_KMS_AGENT_TSM_ATTESTER_H_
+#ifndef KMS_ATTESTER_TSM_ATTESTER_H_
+#define KMS_ATTESTER_TSM_ATTESTER_H_
 
 #include <functional>
 #include <string>
@@ -16,11 +16,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "kms/attester/attester.h"
 #include "kms/base/bytes.h"
 #include "proto/kms/v1/evidence.pb.h"
-#include "tools/kms_agent/attester.h"
 
-namespace kms::agent {
+namespace kms::attester {
 
 inline constexpr absl::string_view kTsmRoot = "/sys/kernel/config/tsm/report";
 // TDX: the firmware's event log, an ACPI table's data (ACPI 6.5, CCEL).
@@ -56,6 +56,6 @@ class TsmAttester : public Attester {
   const MakeFolder make_folder_;
 };
 
-}  // namespace kms::agent
+}  // namespace kms::attester
 
-#endif  // TOOLS_KMS_AGENT_TSM_ATTESTER_H_
+#endif  // KMS_ATTESTER_TSM_ATTESTER_H_

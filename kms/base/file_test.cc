@@ -1,4 +1,4 @@
-#include "tools/client/file.h"
+#include "kms/base/file.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <string>
 
-namespace kms::client {
+namespace kms {
 namespace {
 
 std::string TestPath(const std::string& name) {
@@ -64,4 +64,4 @@ TEST(Fd, ClosesOnceAndOnlyWhatItOwns) {
 }
 
 }  // namespace
-}  // namespace kms::client
+}  // namespace kms

@@ -1,7 +1,7 @@
 // Runs one program to its end, with a time limit.
 // Thread-safe: a free function.
-#ifndef TOOLS_KMS_AGENT_SUBPROCESS_H_
-#define TOOLS_KMS_AGENT_SUBPROCESS_H_
+#ifndef KMS_ATTESTER_SUBPROCESS_H_
+#define KMS_ATTESTER_SUBPROCESS_H_
 
 #include <string>
 #include <vector>
@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 
-namespace kms::agent {
+namespace kms::attester {
 
 // `arguments[0]` is the program's absolute path; no shell and no PATH search.
 // It gets /dev/null as its input, our standard error as both outputs, no other
@@ -21,6 +21,6 @@ namespace kms::agent {
 absl::Status RunProgram(const std::vector<std::string>& arguments,
                         absl::Duration timeout);
 
-}  // namespace kms::agent
+}  // namespace kms::attester
 
-#endif  // TOOLS_KMS_AGENT_SUBPROCESS_H_
+#endif  // KMS_ATTESTER_SUBPROCESS_H_

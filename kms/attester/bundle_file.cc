@@ -1,12 +1,12 @@
-#include "tools/client/bundle.h"
+#include "kms/attester/bundle_file.h"
 
 #include <filesystem>
 
+#include "kms/base/file.h"
 #include "kms/base/status.h"
 #include "policy/verifier/verifier.h"
-#include "tools/client/file.h"
 
-namespace kms::client {
+namespace kms::attester {
 
 absl::StatusOr<Bundle> ReadBundle(const std::string& path) {
   Bundle bundle;
@@ -25,4 +25,4 @@ absl::StatusOr<Bundle> ReadBundle(const std::string& path) {
   return bundle;
 }
 
-}  // namespace kms::client
+}  // namespace kms::attester

@@ -7,19 +7,19 @@
 // OUT_DIR, a fresh folder that only this user may enter. A CPU TEE signs the
 // report data, a TPM its first 32 bytes, each GPU the nonce. Exit code 0 means
 // that the bundle is there.
-#ifndef TOOLS_KMS_AGENT_COMMAND_ATTESTER_H_
-#define TOOLS_KMS_AGENT_COMMAND_ATTESTER_H_
+#ifndef KMS_ATTESTER_COMMAND_ATTESTER_H_
+#define KMS_ATTESTER_COMMAND_ATTESTER_H_
 
 #include <string>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "kms/attester/attester.h"
 #include "kms/base/bytes.h"
 #include "proto/kms/v1/evidence.pb.h"
-#include "tools/kms_agent/attester.h"
 
-namespace kms::agent {
+namespace kms::attester {
 
 class CommandAttester : public Attester {
  public:
@@ -42,6 +42,6 @@ class CommandAttester : public Attester {
 // where there is some. Evidence is no secret, only short-lived.
 std::string DefaultScratch();
 
-}  // namespace kms::agent
+}  // namespace kms::attester
 
-#endif  // TOOLS_KMS_AGENT_COMMAND_ATTESTER_H_
+#endif  // KMS_ATTESTER_COMMAND_ATTESTER_H_
