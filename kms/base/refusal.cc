@@ -86,12 +86,17 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::VERSION_BELOW_MINIMUM:
     case v1::PURPOSE_MISMATCH:
     case v1::DESTRUCTION_SCHEDULED:
+    case v1::SEAL_PIN_REJECTED:
+    case v1::SEAL_KEY_REJECTED:
+    case v1::SEAL_PCRS_CHANGED:
+    case v1::REKEY_CONFLICT:
     case v1::CLUSTER_MISMATCH:
     case v1::LAST_INSTANCE:
     case v1::NOTHING_TO_REVERT:
       return absl::StatusCode::kFailedPrecondition;
     case v1::LOG_UNAVAILABLE:
     case v1::HEADS_MISSING:
+    case v1::SEAL_UNAVAILABLE:
       return absl::StatusCode::kUnavailable;
     case v1::DATA_LOSS:
       return absl::StatusCode::kDataLoss;

@@ -14,9 +14,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "kms/base/caller.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "kms/crypto/random.h"
+#include "kms/instance/admin_call.h"
 #include "kms/seal/kept_checkpoint.h"
 #include "kms/seal/limits.h"
 #include "kms/seal/log_store.h"
@@ -65,34 +67,15 @@ absl::Status CheckDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Secret> ReadRootKeyFile(const std::string& path) {
-  KMS_ASSIGN_OR_RETURN(Secret root, ReadSecretFile(path, kRootKeyBytes));
-  if (root.size() != kRootKeyBytes) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, ": ", root.size(), " bytes, want ", kRootKeyBytes));
+// A development root key that is there already is taken: it may have been put
+// there.
+absl::StatusOr<Secret> RootForInit(const SealOptions& seal,
+                                   const RootDevice* device) {
+  if (seal.kind == SealKind::kDevelopment) {
+    absl::StatusOr<Secret> kept = device->Unwrap({});
+    if (!absl::IsNotFound(kept.status())) return kept;
   }
-  return root;
-}
-
-absl::StatusOr<Secret> RootForInit(SealKind kind, const std::string& key_file) {
-  if (kind == SealKind::kShamir) return crypto::RandomSecret(kRootKeyBytes);
-  absl::StatusOr<Secret> kept = ReadRootKeyFile(key_file);
-  if (kept.ok() || !absl::IsNotFound(kept.status())) return kept;
-  KMS_ASSIGN_OR_RETURN(Secret root, crypto::RandomSecret(kRootKeyBytes));
-  KMS_RETURN_IF_ERROR(WriteSecretFile(key_file, root));
-  return root;
-}
-
-// A joiner's root key comes from its donor; one that is here already must be
-// the same.
-absl::Status KeepDevelopmentKey(const std::string& key_file,
-                                const Secret& root) {
-  const absl::StatusOr<Secret> kept = ReadRootKeyFile(key_file);
-  if (absl::IsNotFound(kept.status())) return WriteSecretFile(key_file, root);
-  KMS_RETURN_IF_ERROR(kept.status());
-  if (*kept == root) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat(key_file, ": holds another cluster's root key"));
+  return crypto::RandomSecret(kRootKeyBytes);
 }
 
 absl::Status RemoveDirectory(const std::string& path) {
@@ -115,7 +98,7 @@ absl::StatusOr<crypto::Ed25519SigningKey> PrimarySigningKey(
   return crypto::Ed25519SigningKey::FromSeed(*seed);
 }
 
-absl::StatusOr<std::shared_ptr<const storage::Envelope>> EnvelopeOf(
+absl::StatusOr<std::shared_ptr<storage::Envelope>> EnvelopeOf(
     const storage::Keyring& keyring) {
   KMS_ASSIGN_OR_RETURN(storage::Keyring copy, keyring.Clone());
   return storage::Envelope::Create(
@@ -176,12 +159,19 @@ struct Unsealer::Opened {
   std::unique_ptr<storage::Engine> evidence_engine;  // May be null.
   OpenedLog log;
   crypto::Ed25519SigningKey instance_key;
+  std::shared_ptr<storage::Envelope> envelope;  // The instance's.
   std::unique_ptr<Instance> instance;
 };
 
-Unsealer::Unsealer(UnsealerOptions options) : options_(std::move(options)) {
+Unsealer::Unsealer(UnsealerOptions options)
+    : options_(std::move(options)),
+      device_(DeviceOf(options_.seal)),
+      device_before_(options_.seal_before.has_value()
+                         ? DeviceOf(*options_.seal_before)
+                         : nullptr) {
   // Before init there is no seal file to say it: kmsctl init asks.
-  state_.kind = options_.kind;
+  state_.kind = options_.seal.kind;
+  state_.configured_kind = options_.seal.kind;
 }
 
 absl::StatusOr<std::unique_ptr<Unsealer>> Unsealer::Open(
@@ -189,8 +179,8 @@ absl::StatusOr<std::unique_ptr<Unsealer>> Unsealer::Open(
   std::unique_ptr<Unsealer> unsealer(new Unsealer(std::move(options)));
   KMS_RETURN_IF_ERROR(unsealer->LockDirectory());
   KMS_RETURN_IF_ERROR(unsealer->ReadFiles());
-  if (unsealer->options_.kind == SealKind::kDevelopment &&
-      unsealer->state().initialized) {
+  const SealState found = unsealer->state();
+  if (found.initialized && found.kind == SealKind::kDevelopment) {
     KMS_RETURN_IF_ERROR(unsealer->Unseal("", ""));
   }
   return unsealer;
@@ -237,10 +227,13 @@ absl::Status Unsealer::ReadFiles() {
   }
   KMS_RETURN_IF_ERROR(bytes.status());
   KMS_ASSIGN_OR_RETURN(SealFile seal, DecodeSealFile(AsBytes(*bytes)));
-  if (seal.kind != options_.kind) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(cluster, ": its seal is ", SealKindName(seal.kind),
-                     ", the configuration says ", SealKindName(options_.kind)));
+  if (seal.kind != options_.seal.kind &&
+      !(options_.seal_before.has_value() &&
+        options_.seal_before->kind == seal.kind)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        cluster, ": its seal is ", SealKindName(seal.kind),
+        ", the configuration says ", SealKindName(options_.seal.kind),
+        "; to move the root key, say where it is in seal.before"));
   }
   KMS_ASSIGN_OR_RETURN(
       const std::string instance_bytes,
@@ -258,8 +251,10 @@ absl::Status Unsealer::ReadFiles() {
   return absl::OkStatus();
 }
 
-void Unsealer::Adopt(SealFile seal, InstanceFile instance) {
+void Unsealer::Adopt(SealFile seal, InstanceFile instance,
+                     std::shared_ptr<const Secret> root) {
   absl::MutexLock lock(&mutex_);
+  if (root != nullptr) root_ = std::move(root);
   state_.initialized = true;
   state_.kind = seal.kind;
   state_.shares = static_cast<uint32_t>(seal.commitments.digests.size());
@@ -267,17 +262,20 @@ void Unsealer::Adopt(SealFile seal, InstanceFile instance) {
   state_.cluster_id = seal.commitments.cluster_id;
   state_.identity_public_key = seal.identity_public_key;
   state_.instance_id = instance.id;
-  if (seal.kind == SealKind::kShamir) {
-    ceremony_ = std::make_shared<UnsealCeremony>(seal);
-  }
+  ceremony_ = seal.kind == SealKind::kShamir
+                  ? std::make_shared<UnsealCeremony>(seal)
+                  : nullptr;
   seal_ = std::move(seal);
   instance_ = std::move(instance);
 }
 
-absl::StatusOr<OpenedSeal> Unsealer::OpenDevelopmentSeal(
-    const SealFile& seal) const {
-  KMS_ASSIGN_OR_RETURN(Secret root,
-                       ReadRootKeyFile(options_.development_key_file));
+const RootDevice* Unsealer::DeviceFor(SealKind kind) const {
+  return kind == options_.seal.kind ? device_.get() : device_before_.get();
+}
+
+absl::StatusOr<OpenedSeal> Unsealer::OpenByDevice(const RootDevice& device,
+                                                  const SealFile& seal) const {
+  KMS_ASSIGN_OR_RETURN(Secret root, device.Unwrap(AsBytes(seal.wrapped)));
   KMS_ASSIGN_OR_RETURN(storage::Keyring keyring, OpenKeyringOf(seal, root));
   return OpenedSeal{std::move(root), std::move(keyring)};
 }
@@ -302,20 +300,14 @@ absl::StatusOr<InitResult> Unsealer::Init(absl::string_view principal,
   if (state().initialized) {
     return Refuse(v1::ALREADY_INITIALIZED, "init: done already");
   }
-  if (options_.kind == SealKind::kDevelopment && (shares | threshold) != 0) {
-    return Refuse(v1::REQUEST_MALFORMED,
-                  "init: a development seal has no shares, want 0 of 0");
-  }
   NewClusterOptions making;
-  making.kind = options_.kind;
-  making.shares = shares;
-  making.threshold = threshold;
+  making.keeping = {options_.seal.kind, device_.get(), shares, threshold};
+  KMS_RETURN_IF_ERROR(CheckCounts(making.keeping));
   making.principal = std::string(principal);
   making.etcd = options_.etcd;
   making.clock = options_.clock;
   KMS_ASSIGN_OR_RETURN(making.directory, MakeUnfinished());
-  KMS_ASSIGN_OR_RETURN(
-      Secret root, RootForInit(options_.kind, options_.development_key_file));
+  KMS_ASSIGN_OR_RETURN(Secret root, RootForInit(options_.seal, device_.get()));
   KMS_ASSIGN_OR_RETURN(NewCluster made, MakeCluster(making, std::move(root)));
   KMS_RETURN_IF_ERROR(FinishCluster());
   InitResult result;
@@ -336,22 +328,12 @@ absl::Status Unsealer::Join(JoinedCluster joined) {
     return Refuse(v1::ALREADY_INITIALIZED,
                   "join: this instance belongs to a cluster already");
   }
-  if (joined.seal.kind != options_.kind) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "join: the cluster's seal is ", SealKindName(joined.seal.kind),
-        ", the configuration says ", SealKindName(options_.kind)));
-  }
-  if (options_.kind == SealKind::kDevelopment) {
-    KMS_RETURN_IF_ERROR(
-        KeepDevelopmentKey(options_.development_key_file, joined.root));
-  }
+  KMS_ASSIGN_OR_RETURN(OpenedSeal opened, KeepJoined(joined));
   KMS_ASSIGN_OR_RETURN(
       InstanceFile file,
       MakeInstanceFile(AsBytes(joined.seal.commitments.cluster_id),
                        AsBytes(joined.instance_id), joined.instance_key,
-                       joined.root));
-  KMS_ASSIGN_OR_RETURN(storage::Keyring keyring,
-                       OpenKeyringOf(joined.seal, joined.root));
+                       opened.root));
   KMS_ASSIGN_OR_RETURN(const std::string unfinished, MakeUnfinished());
   KMS_RETURN_IF_ERROR(WritePrivateFile(In(unfinished, kInstanceFileName),
                                        AsBytes(EncodeInstanceFile(file))));
@@ -360,10 +342,33 @@ absl::Status Unsealer::Join(JoinedCluster joined) {
   KMS_RETURN_IF_ERROR(FinishCluster());
   Adopt(std::move(joined.seal), std::move(file));
   KMS_RETURN_IF_ERROR(SyncDirectory(options_.data_dir));
-  return OpenInstance(OpenedSeal{std::move(joined.root), std::move(keyring)});
+  return OpenInstance(opened);
+}
+
+// The root key that this instance is to have, kept here, and its keyring.
+absl::StatusOr<OpenedSeal> Unsealer::KeepJoined(JoinedCluster& joined) const {
+  const SealKind kind = options_.seal.kind;
+  KMS_ASSIGN_OR_RETURN(storage::Keyring keyring,
+                       OpenKeyringOf(joined.seal, joined.root));
+  if (kind == SealKind::kPkcs11 || kind == SealKind::kTpm) {
+    KMS_ASSIGN_OR_RETURN(Secret own, crypto::RandomSecret(kRootKeyBytes));
+    const RootKeeping keeping = {kind, device_.get()};
+    KMS_RETURN_IF_ERROR(KeepRoot(keeping, own, keyring, joined.seal).status());
+    return OpenedSeal{std::move(own), std::move(keyring)};
+  }
+  if (joined.seal.kind != kind) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "join: the donor's seal is ", SealKindName(joined.seal.kind),
+        ", the configuration says ", SealKindName(kind)));
+  }
+  if (device_ != nullptr) {
+    KMS_RETURN_IF_ERROR(device_->Wrap(joined.root).status());
+  }
+  return OpenedSeal{std::move(joined.root), std::move(keyring)};
 }
 
 absl::StatusOr<RootCopy> Unsealer::CopyRoot() const {
+  absl::MutexLock rotation(&keyring_mutex_);
   std::shared_ptr<const Secret> root;
   RootCopy copy;
   {
@@ -415,14 +420,23 @@ absl::Status Unsealer::Unseal(absl::string_view principal,
   if (ceremony == nullptr) {
     if (!text.empty()) {
       return Refuse(v1::SHARE_REJECTED,
-                    "unseal: a development seal takes no share");
+                    absl::StrCat("unseal: a ", SealKindName(seal->kind),
+                                 " seal takes no share"));
     }
-    KMS_ASSIGN_OR_RETURN(const OpenedSeal opened, OpenDevelopmentSeal(*seal));
-    return OpenInstance(opened);
+    absl::Status opened = UnsealByDevice(*seal);
+    absl::MutexLock lock(&mutex_);
+    state_.problem = opened;
+    return opened;
   }
   KMS_ASSIGN_OR_RETURN(const std::optional<OpenedSeal> opened,
                        ceremony->Offer(principal, text, options_.clock->Now()));
   return opened.has_value() ? OpenInstance(*opened) : absl::OkStatus();
+}
+
+absl::Status Unsealer::UnsealByDevice(const SealFile& seal) {
+  KMS_ASSIGN_OR_RETURN(const OpenedSeal opened,
+                       OpenByDevice(*DeviceFor(seal.kind), seal));
+  return OpenInstance(opened);
 }
 
 absl::Status Unsealer::ResetUnseal() {
@@ -592,8 +606,8 @@ absl::Status Unsealer::BeginEpoch(const EpochRequest& request,
 absl::Status Unsealer::OpenReplica(Opened& next, const SealFile& seal,
                                    const InstanceFile& file,
                                    const storage::Keyring& keyring) const {
-  KMS_ASSIGN_OR_RETURN(std::shared_ptr<const storage::Envelope> envelope,
-                       EnvelopeOf(keyring));
+  KMS_ASSIGN_OR_RETURN(next.envelope, EnvelopeOf(keyring));
+  std::shared_ptr<const storage::Envelope> envelope = next.envelope;
   KMS_ASSIGN_OR_RETURN(
       crypto::Ed25519SigningKey identity,
       PrimarySigningKey(keyring, storage::KeyKind::kClusterIdentity));
@@ -617,11 +631,41 @@ absl::Status Unsealer::OpenReplica(Opened& next, const SealFile& seal,
   return absl::OkStatus();
 }
 
+// A rekey that was cut short left two instance files; the seal file, which was
+// replaced between them, says by its root key which one is good.
+absl::Status Unsealer::SettleInstanceFile(const Secret& root) {
+  const std::string cluster = In(options_.data_dir, kClusterName);
+  const std::string next = In(cluster, kNextInstanceFileName);
+  const absl::StatusOr<std::string> bytes =
+      ReadPrivateFile(next, kInstanceFileBytesMax);
+  if (absl::IsNotFound(bytes.status())) return absl::OkStatus();
+  KMS_RETURN_IF_ERROR(bytes.status());
+  KMS_ASSIGN_OR_RETURN(InstanceFile file, DecodeInstanceFile(AsBytes(*bytes)));
+  std::string cluster_id;
+  {
+    absl::MutexLock lock(&mutex_);
+    cluster_id = seal_->commitments.cluster_id;
+  }
+  const auto key = OpenInstanceKey(file, AsBytes(cluster_id), root);
+  if (absl::IsDataLoss(key.status())) {
+    std::error_code ignored;
+    std::filesystem::remove(next, ignored);
+    return absl::OkStatus();
+  }
+  KMS_RETURN_IF_ERROR(key.status());
+  KMS_RETURN_IF_ERROR(Rename(next, In(cluster, kInstanceFileName)));
+  KMS_RETURN_IF_ERROR(SyncDirectory(cluster));
+  absl::MutexLock lock(&mutex_);
+  instance_ = std::move(file);
+  return absl::OkStatus();
+}
+
 absl::Status Unsealer::OpenInstance(const OpenedSeal& opened) {
   if (gone_ != nullptr && !gone_->HasBeenNotified()) {
     return Refuse(v1::LOG_UNAVAILABLE,
                   "unseal: calls from before the seal are still ending");
   }
+  KMS_RETURN_IF_ERROR(SettleInstanceFile(opened.root));
   SealFile seal;
   InstanceFile file;
   std::string kept;
@@ -674,7 +718,170 @@ absl::Status Unsealer::Seal(absl::Time deadline) {
   return LetGo(deadline);
 }
 
+absl::StatusOr<RekeyState> Unsealer::BeginRekey(absl::string_view principal,
+                                                absl::string_view kind,
+                                                uint32_t shares,
+                                                uint32_t threshold) {
+  absl::MutexLock life(&life_mutex_);
+  std::optional<SealFile> seal;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (root_ == nullptr) return Refuse(v1::SEALED, "rekey: it is sealed");
+    seal = seal_;
+  }
+  const SealOptions& to = options_.seal;
+  if (kind != SealKindName(to.kind) || to.kind == SealKind::kDevelopment) {
+    return Refuse(v1::REKEY_CONFLICT,
+                  absl::StrCat("rekey: the configuration names a seal of kind ",
+                               SealKindName(to.kind),
+                               ", want shamir, pkcs11 or tpm, and the same in "
+                               "the request"));
+  }
+  if (rekey_ != nullptr) {
+    return Refuse(v1::REKEY_CONFLICT, "rekey: another one is going on");
+  }
+  KMS_ASSIGN_OR_RETURN(
+      rekey_, Rekey::Begin(*seal, {to.kind, device_.get(), shares, threshold}));
+  return AdvanceRekey(principal);
+}
+
+absl::StatusOr<RekeyState> Unsealer::ContinueRekey(absl::string_view principal,
+                                                   absl::string_view id,
+                                                   absl::string_view text) {
+  absl::MutexLock life(&life_mutex_);
+  if (state().sealed) return Refuse(v1::SEALED, "rekey: it is sealed");
+  if (rekey_ == nullptr || rekey_->id() != id) {
+    return Refuse(v1::REKEY_CONFLICT, "rekey: this one is not going on");
+  }
+  KMS_RETURN_IF_ERROR(rekey_->Offer(principal, text, options_.clock->Now()));
+  return AdvanceRekey(principal);
+}
+
+void Unsealer::CancelRekey() {
+  absl::MutexLock life(&life_mutex_);
+  rekey_ = nullptr;
+}
+
+// Goes as far as it can without another share. An error ends the rekey.
+absl::StatusOr<RekeyState> Unsealer::AdvanceRekey(absl::string_view principal) {
+  RekeyState state;
+  if (rekey_->phase() == RekeyPhase::kAgreed) {
+    auto shares = PrepareRekey(principal);
+    if (!shares.ok()) rekey_ = nullptr;
+    KMS_ASSIGN_OR_RETURN(state.shares, std::move(shares));
+  }
+  if (rekey_->phase() == RekeyPhase::kReady) {
+    const std::unique_ptr<Rekey> ready = std::move(rekey_);
+    KMS_RETURN_IF_ERROR(FinishRekey(ready->TakeFiles()));
+    return state;
+  }
+  state.id = rekey_->id();
+  state.confirming = rekey_->phase() == RekeyPhase::kConfirming;
+  state.progress = rekey_->progress();
+  state.threshold = rekey_->threshold();
+  return state;
+}
+
+// Recorded first: whoever gets a share of the new root key stands in the log.
+absl::StatusOr<std::vector<Secret>> Unsealer::PrepareRekey(
+    absl::string_view principal) {
+  SealFile seal;
+  InstanceFile instance_file;
+  std::shared_ptr<const Secret> root;
+  {
+    absl::MutexLock lock(&mutex_);
+    seal = *seal_;
+    instance_file = instance_;
+    root = root_;
+  }
+  const std::shared_ptr<Opened> opened = opened_.lock();
+  if (root == nullptr || opened == nullptr) {
+    return Refuse(v1::SEALED, "rekey: it is sealed");
+  }
+  const RootKeeping& to = rekey_->to();
+  const Caller caller{true, std::string(principal), ""};
+  auto command = NewCommand(*opened->instance, caller, "default");
+  auto& op = *command.mutable_record_rekey();
+  op.set_previous_kind(std::string(SealKindName(seal.kind)));
+  op.set_kind(std::string(SealKindName(to.kind)));
+  op.set_shares(to.shares);
+  op.set_threshold(to.threshold);
+  KMS_RETURN_IF_ERROR(Propose(*opened->instance, command).status());
+  KMS_ASSIGN_OR_RETURN(const storage::Keyring keyring,
+                       OpenKeyringOf(seal, *root));
+  return rekey_->Prepare(seal, instance_file, keyring, opened->instance_key);
+}
+
+// An error means that the old file stands: what failed after the rename may
+// have taken place all the same, and shares that count must not be forgotten.
+absl::Status Unsealer::WriteSealFile(const SealFile& seal) const {
+  const std::string path =
+      In(In(options_.data_dir, kClusterName), kSealFileName);
+  const std::string bytes = EncodeSealFile(seal);
+  absl::Status written = WritePrivateFile(path, AsBytes(bytes));
+  if (written.ok()) return written;
+  const auto now = ReadPrivateFile(path, kSealFileBytesMax);
+  return now.ok() && *now == bytes ? absl::OkStatus() : written;
+}
+
+// The new seal file decides (SettleInstanceFile): before its rename a crash
+// leaves the old root key, after it the new one.
+absl::Status Unsealer::FinishRekey(RekeyedFiles files) {
+  const std::string cluster = In(options_.data_dir, kClusterName);
+  const std::string next = In(cluster, kNextInstanceFileName);
+  KMS_RETURN_IF_ERROR(
+      WritePrivateFile(next, AsBytes(EncodeInstanceFile(files.instance))));
+  KMS_RETURN_IF_ERROR(WriteSealFile(files.seal));
+  Adopt(std::move(files.seal), std::move(files.instance),
+        std::make_shared<const Secret>(std::move(files.root)));
+  KMS_RETURN_IF_ERROR(Rename(next, In(cluster, kInstanceFileName)));
+  return SyncDirectory(cluster);
+}
+
+absl::StatusOr<std::vector<uint32_t>> Unsealer::RotateKeyring(
+    absl::string_view principal, const std::vector<storage::KeyKind>& kinds) {
+  absl::MutexLock life(&life_mutex_);
+  absl::MutexLock rotation(&keyring_mutex_);
+  const std::shared_ptr<Opened> opened = opened_.lock();
+  SealFile seal;
+  InstanceFile instance_file;
+  std::shared_ptr<const Secret> root;
+  {
+    absl::MutexLock lock(&mutex_);
+    root = root_;
+    if (root == nullptr || opened == nullptr) {
+      return Refuse(v1::SEALED, "keyring: it is sealed");
+    }
+    seal = *seal_;
+    instance_file = instance_;
+  }
+  // It holds a copy of the keyring as it was.
+  if (rekey_ != nullptr) {
+    return Refuse(v1::REKEY_CONFLICT, "keyring: a rekey is going on");
+  }
+  KMS_ASSIGN_OR_RETURN(storage::Keyring keyring, OpenKeyringOf(seal, *root));
+  std::vector<uint32_t> versions;
+  for (const storage::KeyKind kind : kinds) {
+    KMS_ASSIGN_OR_RETURN(const uint32_t version, keyring.Rotate(kind));
+    const Caller caller{true, std::string(principal), ""};
+    auto command = NewCommand(*opened->instance, caller, "default");
+    auto& op = *command.mutable_rotate_keyring();
+    op.set_kind(std::string(storage::KeyKindName(kind)));
+    op.set_version(version);
+    KMS_RETURN_IF_ERROR(Propose(*opened->instance, command).status());
+    versions.push_back(version);
+  }
+  // On disk before anything is encrypted under it.
+  KMS_RETURN_IF_ERROR(SealKeyringInto(seal, *root, keyring));
+  KMS_RETURN_IF_ERROR(WriteSealFile(seal));
+  Adopt(std::move(seal), std::move(instance_file));
+  KMS_RETURN_IF_ERROR(opened->envelope->Update(
+      std::make_shared<const storage::Keyring>(std::move(keyring))));
+  return versions;
+}
+
 absl::Status Unsealer::LetGo(absl::Time deadline) {
+  rekey_ = nullptr;
   options_.holder->Set(nullptr);
   {
     absl::MutexLock lock(&mutex_);

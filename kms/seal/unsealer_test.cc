@@ -21,7 +21,10 @@
 #include "kms/crypto/note.h"
 #include "kms/instance/admin_call.h"
 #include "kms/release/origin.h"
+#include "kms/seal/limits.h"
+#include "kms/seal/pkcs11/testing.h"
 #include "kms/seal/private_file.h"
+#include "kms/seal/seal_options.h"
 #include "storage/log/etcd/testing.h"
 #include "storage/replica/replica.h"
 
@@ -264,8 +267,8 @@ TEST_F(UnsealerTest, RefusesAStateThatTheKeptCheckpointContradicts) {
 }
 
 TEST_F(UnsealerTest, ADevelopmentSealOpensByItself) {
-  options_.kind = SealKind::kDevelopment;
-  options_.development_key_file = root_ + "/root.key";
+  options_.seal.kind = SealKind::kDevelopment;
+  options_.seal.key_file = root_ + "/root.key";
   std::string cluster_id;
   {
     const auto unsealer = Open();
@@ -285,7 +288,7 @@ TEST_F(UnsealerTest, ADevelopmentSealOpensByItself) {
     ASSERT_TRUE(unsealer->Unseal(kAlice, "").ok());
   }
   // Others may read the key file: refused.
-  ASSERT_EQ(chmod(options_.development_key_file.c_str(), 0640), 0);
+  ASSERT_EQ(chmod(options_.seal.key_file.c_str(), 0640), 0);
   EXPECT_EQ(Unsealer::Open(options_).status().code(),
             absl::StatusCode::kFailedPrecondition);
 }
@@ -342,8 +345,8 @@ TEST_F(UnsealerTest, TheConfiguredKindMustBeTheDirectorys) {
     const auto unsealer = Open();
     Init(*unsealer, 3, 2);
   }
-  options_.kind = SealKind::kDevelopment;
-  options_.development_key_file = root_ + "/root.key";
+  options_.seal.kind = SealKind::kDevelopment;
+  options_.seal.key_file = root_ + "/root.key";
   EXPECT_EQ(Unsealer::Open(options_).status().code(),
             absl::StatusCode::kFailedPrecondition);
 }
@@ -620,12 +623,35 @@ TEST_F(UnsealerJoinTest, AnInstanceOfAClusterJoinsNoOther) {
 
 TEST_F(UnsealerJoinTest, TheSealsKindMustBeTheConfiguredOne) {
   JoinedCluster given = Given();
-  options_.kind = SealKind::kDevelopment;
-  options_.development_key_file = root_ + "/key";
+  options_.seal.kind = SealKind::kDevelopment;
+  options_.seal.key_file = root_ + "/key";
   const auto unsealer = Open();
   EXPECT_EQ(unsealer->Join(std::move(given)).code(),
             absl::StatusCode::kFailedPrecondition);
   EXPECT_FALSE(unsealer->state().initialized);
+}
+
+TEST_F(UnsealerJoinTest, UnderATokenAnInstanceHasARootKeyOfItsOwn) {
+  UseSoftHsm(root_);
+  ASSERT_TRUE(MakeToken("kms", "1234"));
+  ASSERT_TRUE(WritePrivateFile(root_ + "/pin", AsBytes("1234")).ok());
+  JoinedCluster given = Given();
+  const Secret donors = *given.root.Clone();
+  options_.seal.kind = SealKind::kPkcs11;
+  options_.seal.pkcs11 = {kSoftHsm, "kms", root_ + "/pin", "kms-root"};
+  const auto unsealer = Open();
+  // There is no log of this cluster here: it joined, and does not open.
+  EXPECT_FALSE(unsealer->Join(std::move(given)).ok());
+  EXPECT_EQ(unsealer->state().kind, SealKind::kPkcs11);
+  EXPECT_EQ(unsealer->state().shares, 0u);
+  const auto file =
+      ReadPrivateFile(options_.data_dir + "/cluster/seal", kSealFileBytesMax);
+  ASSERT_TRUE(file.ok()) << file.status();
+  const SealFile seal = *DecodeSealFile(AsBytes(*file));
+  EXPECT_EQ(RefusalOf(OpenKeyringOf(seal, donors).status()), v1::DATA_LOSS);
+  const auto own = DeviceOf(options_.seal)->Unwrap(AsBytes(seal.wrapped));
+  ASSERT_TRUE(own.ok()) << own.status();
+  EXPECT_TRUE(OpenKeyringOf(seal, *own).ok());
 }
 
 TEST_F(UnsealerJoinTest, JoiningKeepsIdentityAndSealOnDisk) {

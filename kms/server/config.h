@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "kms/attester/make_attester.h"
 #include "kms/seal/seal_file.h"
+#include "kms/seal/seal_options.h"
 
 namespace kms::server {
 
@@ -98,8 +99,9 @@ struct Config {
   // Names of certificates (SAN URI or common name) that may administer. Must
   // be written down; empty admits every certificate of the administrators' CA.
   std::vector<std::string> administrators;
-  seal::SealKind seal_kind = seal::SealKind::kShamir;
-  std::string development_key_file;  // Only for SealKind::kDevelopment.
+  seal::SealOptions seal;
+  // Where the root key is until a rekey moves it to `seal`; of another kind.
+  std::optional<seal::SealOptions> seal_before;
   std::vector<std::string> simulated_anchors;
   CollateralConfig collateral;
   // How this instance proves what it runs on: to those whom it joins, and to

@@ -14,6 +14,7 @@
 namespace kms::server {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
@@ -50,7 +51,7 @@ TEST(ConfigTest, ReadsTheDocumentedExample) {
   EXPECT_EQ(config->tls.administrators_ca, "/etc/kmsd/administrators.pem");
   EXPECT_THAT(config->administrators,
               ElementsAre("alice", "spiffe://example.org/kms/operator"));
-  EXPECT_EQ(config->seal_kind, seal::SealKind::kShamir);
+  EXPECT_EQ(config->seal.kind, seal::SealKind::kShamir);
   EXPECT_THAT(config->simulated_anchors, ElementsAre());
 }
 
@@ -220,8 +221,73 @@ TEST(ConfigTest, ADevelopmentSealNeedsItsFileAndNoOtherDoes) {
   const auto config = ParseConfig(
       Replaced("{kind: shamir}", "{kind: development, key_file: /k}"), "f");
   ASSERT_TRUE(config.ok()) << config.status();
-  EXPECT_EQ(config->seal_kind, seal::SealKind::kDevelopment);
-  EXPECT_EQ(config->development_key_file, "/k");
+  EXPECT_EQ(config->seal.kind, seal::SealKind::kDevelopment);
+  EXPECT_EQ(config->seal.key_file, "/k");
+}
+
+constexpr char kToken[] =
+    "{kind: pkcs11, pkcs11: {module: /m.so, token: kms, pin_file: /pin, "
+    "key: kms-root}}";
+
+TEST(ConfigTest, ADeviceIsDescribedWhole) {
+  auto config = ParseConfig(Replaced("{kind: shamir}", kToken), "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->seal.kind, seal::SealKind::kPkcs11);
+  EXPECT_EQ(config->seal.pkcs11.module, "/m.so");
+  EXPECT_EQ(config->seal.pkcs11.token, "kms");
+  EXPECT_EQ(config->seal.pkcs11.pin_file, "/pin");
+  EXPECT_EQ(config->seal.pkcs11.key, "kms-root");
+  EXPECT_FALSE(config->seal_before.has_value());
+  config = ParseConfig(
+      Replaced("{kind: shamir}",
+               "{kind: tpm, tpm: {tcti: 'device:/dev/tpmrm0', pcrs: [7, 0]}}"),
+      "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->seal.kind, seal::SealKind::kTpm);
+  EXPECT_EQ(config->seal.tpm.tcti, "device:/dev/tpmrm0");
+  EXPECT_THAT(config->seal.tpm.pcrs, ElementsAre(0, 7));
+}
+
+TEST(ConfigTest, AnIncompleteDeviceIsAFault) {
+  EXPECT_THAT(FaultsOf(Replaced("{kind: shamir}", "{kind: pkcs11}")),
+              HasSubstr("seal: kind pkcs11 needs a pkcs11"));
+  EXPECT_THAT(FaultsOf(Replaced("{kind: shamir}", "{kind: tpm}")),
+              HasSubstr("seal: kind tpm needs a tpm"));
+  EXPECT_THAT(FaultsOf(Replaced("{kind: shamir}",
+                                "{kind: shamir, tpm: {tcti: t, pcrs: [1]}}")),
+              HasSubstr("seal: tpm is only for kind tpm"));
+  for (const char* pcrs : {"[]", "[24]", "[-1]", "[7, 7]", "7"}) {
+    EXPECT_THAT(
+        FaultsOf(Replaced(
+            "{kind: shamir}",
+            std::string("{kind: tpm, tpm: {tcti: t, pcrs: ") + pcrs + "}}")),
+        HasSubstr("seal.tpm.pcrs: want a list of PCRs"))
+        << pcrs;
+  }
+  EXPECT_THAT(
+      FaultsOf(Replaced("{kind: shamir}",
+                        "{kind: pkcs11, pkcs11: {module: m.so, token: '', "
+                        "pin_file: /p}}")),
+      AllOf(HasSubstr("seal.pkcs11.module: want an absolute path"),
+            HasSubstr("seal.pkcs11.token: want a label"),
+            HasSubstr("seal.pkcs11.key: missing")));
+}
+
+TEST(ConfigTest, ARootKeyMovesToAnotherKindAndToNoDevelopmentSeal) {
+  const auto moving = [](const std::string& to, const std::string& before) {
+    return Replaced("{kind: shamir}",
+                    to.substr(0, to.size() - 1) + ", before: " + before + "}");
+  };
+  const auto config = ParseConfig(moving(kToken, "{kind: shamir}"), "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_TRUE(config->seal_before.has_value());
+  EXPECT_EQ(config->seal_before->kind, seal::SealKind::kShamir);
+  EXPECT_THAT(FaultsOf(moving("{kind: shamir}", "{kind: shamir}")),
+              HasSubstr("seal: before is of the same kind"));
+  EXPECT_THAT(FaultsOf(moving("{kind: development, key_file: /k}", kToken)),
+              HasSubstr("seal: a root key moves to no development seal"));
+  EXPECT_THAT(FaultsOf(moving(kToken, "{kind: tpm}")),
+              HasSubstr("seal.before: kind tpm needs a tpm"));
 }
 
 TEST(ConfigTest, RefusesNumbersOutOfRange) {

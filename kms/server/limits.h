@@ -74,6 +74,10 @@ inline constexpr size_t kPemBytesMax = 1024 * 1024;
 
 // The replica asks to be ticked about once a second.
 inline constexpr absl::Duration kTickInterval = absl::Seconds(1);
+// Between attempts to unseal by a device: a token or a network that comes back
+// is noticed soon, one that does not is not hammered.
+inline constexpr absl::Duration kUnsealRetryMin = absl::Seconds(1);
+inline constexpr absl::Duration kUnsealRetryMax = absl::Seconds(30);
 // How often the newest checkpoint is kept for the sealed status.
 inline constexpr absl::Duration kCheckpointInterval = absl::Seconds(10);
 

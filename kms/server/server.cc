@@ -34,6 +34,7 @@
 #include "kms/seal/unsealer.h"
 #include "kms/server/admission.h"
 #include "kms/server/audit_service.h"
+#include "kms/server/auto_unseal.h"
 #include "kms/server/caller_identity.h"
 #include "kms/server/cluster_part.h"
 #include "kms/server/cluster_service.h"
@@ -65,10 +66,15 @@ absl::Duration BootTime() {
 // What an operator must not overlook, at every start and in every status.
 std::vector<std::string> Warnings(const Config& config) {
   std::vector<std::string> warnings;
-  if (config.seal_kind == seal::SealKind::kDevelopment) {
+  if (config.seal.kind == seal::SealKind::kDevelopment) {
     warnings.push_back(
         "development seal: the root key lies in a file; whoever copies the "
         "disk has every key");
+  }
+  if (config.seal_before.has_value()) {
+    warnings.push_back(
+        "seal.before is set: the root key can be moved (kmsctl seal migrate); "
+        "once it is, take it out of the configuration");
   }
   if (!config.simulated_anchors.empty()) {
     warnings.push_back(
@@ -94,8 +100,8 @@ seal::UnsealerOptions UnsealerOptionsOf(
     std::function<void(const absl::Status&)> on_evidence_lost) {
   seal::UnsealerOptions options;
   options.data_dir = config.data_dir;
-  options.kind = config.seal_kind;
-  options.development_key_file = config.development_key_file;
+  options.seal = config.seal;
+  options.seal_before = config.seal_before;
   options.simulated_anchors = config.simulated_anchors;
   options.collateral_max_ages = config.collateral.max_ages;
   options.evidence_retention = config.evidence_retention;
@@ -263,6 +269,7 @@ class Server::Impl {
                  {{"in_flight", absl::StrCat(admission_.in_flight())}});
       ShutDownGrpc();
     }
+    auto_unseal_.Stop();
     heartbeat_.Stop();
     if (fetch_ != nullptr) fetch_->Stop();
     if (metrics_ != nullptr) metrics_->Close();
@@ -314,6 +321,7 @@ class Server::Impl {
                                           rotator_.Tick(deadline);
                                       return told.ok() ? rotated : told;
                                     }}),
+        auto_unseal_(*unsealer_, log),
         status_service_(gate_, status_),
         server_evidence_service_(gate_, server_evidence_),
         seal_service_(gate_, seal_, heartbeat_),
@@ -386,6 +394,7 @@ class Server::Impl {
       KMS_RETURN_IF_ERROR(
           cluster_->Start(*unsealer_, [this] { heartbeat_.ShowHealth(); }));
     }
+    auto_unseal_.Start([this] { heartbeat_.ShowHealth(); });
     log_.Write(LogLevel::kInfo, "serving",
                {{"version", kVersion},
                 {"port", absl::StrCat(ports_[0])},
@@ -437,6 +446,7 @@ class Server::Impl {
   audit::AuditHandlers audit_;
   seal::SealHandlers seal_;
   Heartbeat heartbeat_;
+  AutoUnseal auto_unseal_;
   std::unique_ptr<CollateralFetch> fetch_;  // Null: no mirror.
 
   StatusService status_service_;

@@ -1,4 +1,5 @@
 // The way of a command out of the log: the applier thread.
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -20,6 +21,7 @@ void Replica::Impl::ApplierLoop() {
 }
 
 bool Replica::Impl::ApplierStep(absl::Duration wait) {
+  if (reencryption_.wanted()) wait = std::min(wait, kReencryptPause);
   const auto entries =
       options_.log->Read(machine_->applied(), kReadBytesMax, wait);
   {
@@ -30,6 +32,9 @@ bool Replica::Impl::ApplierStep(absl::Duration wait) {
   absl::Status status = entries.status();
   for (size_t i = 0; status.ok() && i < entries->size(); ++i) {
     status = ApplyEntry((*entries)[i]);
+  }
+  if (status.ok() && reencryption_.wanted()) {
+    status = reencryption_.Step(kReencryptRows);
   }
   if (!status.ok()) Fatal(status);
   return true;

@@ -29,6 +29,7 @@
 #include "storage/replica/limits.h"
 #include "storage/replica/log_keeper.h"
 #include "storage/replica/replica.h"
+#include "storage/state/reencryption.h"
 #include "storage/state/scrubber.h"
 #include "storage/state/state_machine.h"
 
@@ -74,6 +75,7 @@ class Replica::Impl {
   Impl(const ReplicaOptions& options, std::unique_ptr<StateMachine> machine)
       : options_(options),
         machine_(std::move(machine)),
+        reencryption_(*options.state, *options.envelope),
         keeper_(machine_->applied(), options.boot_time()),
         last_batch_at_(options.boot_time()) {}
 
@@ -168,6 +170,7 @@ class Replica::Impl {
 
   const ReplicaOptions options_;
   const std::unique_ptr<StateMachine> machine_;  // Applied by one thread.
+  Reencryption reencryption_;                    // The apply thread's.
   std::optional<Scrubber> scrubber_;  // A pass in progress. Of Tick's thread,
   absl::Duration next_scrub_;         // as is the boot_time of the next one.
   uint64_t incarnation_ = 0;          // Set before the threads start.

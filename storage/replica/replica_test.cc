@@ -711,6 +711,38 @@ TEST_F(ReplicaTest, StopAnswersACallThatWaitsForALogOutOfReach) {
       << in_flight;
 }
 
+TEST_F(ReplicaTest, ARotatedStorageKeyReachesEveryRowWhileItServes) {
+  const std::unique_ptr<Envelope> envelope = fixture_.NewEnvelope();
+  ReplicaOptions options = OptionsOf(first_);
+  options.envelope = envelope.get();
+  auto replica = Replica::Open(options, Soon());
+  ASSERT_TRUE(replica.ok()) << replica.status();
+  first_.replica = *std::move(replica);
+  EXPECT_EQ(Do(first_, fixture_.CreateKey("a", TestId(11), "")), kDone);
+  Keyring keyring = *envelope->keyring()->Clone();
+  ASSERT_TRUE(keyring.Rotate(KeyKind::kStorage).ok());
+  ASSERT_TRUE(
+      envelope->Update(std::make_shared<const Keyring>(std::move(keyring)))
+          .ok());
+  EXPECT_EQ(Do(first_, fixture_.CreateKey("b", TestId(12), "")), kDone);
+  const auto old_rows = [&] {
+    size_t rows = 0;
+    EXPECT_TRUE(first_.engine
+                    .Scan({}, {}, EngineReader::kNoLimit,
+                          [&](absl::string_view, absl::string_view stored) {
+                            rows += *EnvelopeKeyVersion(AsBytes(stored)) == 1;
+                            return true;
+                          })
+                    .ok());
+    return rows;
+  };
+  const absl::Time give_up = Soon();
+  while (old_rows() != 0 && absl::Now() < give_up) std::this_thread::yield();
+  EXPECT_EQ(old_rows(), 0u);
+  EXPECT_EQ(first_.replica->health(), absl::OkStatus());
+  first_.replica = nullptr;  // Before its envelope.
+}
+
 TEST_F(ReplicaTest, AnUnreachableLogIsADeadlineNotALostCommand) {
   ASSERT_EQ(Open(first_), absl::OkStatus());
   {

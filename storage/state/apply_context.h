@@ -170,6 +170,12 @@ absl::StatusOr<Effect> ApplyRelease(ApplyContext&,
 absl::StatusOr<Effect> ApplyRecordRewrap(ApplyContext&,
                                          const ::storage::v1::RecordRewrap&);
 
+// rekeys.cc
+absl::StatusOr<Effect> ApplyRecordRekey(ApplyContext&,
+                                        const ::storage::v1::RecordRekey&);
+absl::StatusOr<Effect> ApplyRotateKeyring(ApplyContext&,
+                                          const ::storage::v1::RotateKeyring&);
+
 // refusals.cc
 absl::StatusOr<Effect> ApplyRecordRefusal(ApplyContext&,
                                           const ::storage::v1::RecordRefusal&);

@@ -217,6 +217,10 @@ absl::StatusOr<Effect> Dispatch(ApplyContext& context) {
       return ApplyCountRefusals(context, command.count_refusals());
     case Command::kRecordRewrap:
       return ApplyRecordRewrap(context, command.record_rewrap());
+    case Command::kRecordRekey:
+      return ApplyRecordRekey(context, command.record_rekey());
+    case Command::kRotateKeyring:
+      return ApplyRotateKeyring(context, command.rotate_keyring());
     case Command::kGenesis:
       return Refused(v1::ALREADY_INITIALIZED,
                      "genesis: the cluster has started");

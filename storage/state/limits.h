@@ -23,6 +23,7 @@ inline constexpr uint32_t kFeatureLevelCluster = 2;
 inline constexpr uint32_t kFeatureLevelKeys = 2;
 // 2 too: states of policy versions, shadows, bounds on outstanding leases.
 inline constexpr uint32_t kFeatureLevelPolicies = 2;
+inline constexpr uint32_t kFeatureLevelSeals = 2;  // A record of rekeys.
 
 // A batch is decided whole: bounds the time and memory of one Apply.
 inline constexpr size_t kCommandsPerBatchMax = 4096;
@@ -41,6 +42,7 @@ inline constexpr size_t kAnchorNameBytesMax = 64;
 inline constexpr size_t kNamespaceBytesMax = 64;
 inline constexpr size_t kPrincipalBytesMax = 256;  // A certificate's name.
 inline constexpr size_t kReasonBytesMax = 256;
+inline constexpr size_t kSealKindBytesMax = 32;  // "development".
 inline constexpr size_t kDescriptionBytesMax = 1024;
 
 // Under an hour nobody notices in time; over a year nobody remembers.

@@ -10,22 +10,9 @@
 
 #include "absl/status/statusor.h"
 #include "tests/integration/kmsd_process.h"
+#include "tests/integration/shell.h"
 
 namespace kms::testing {
-
-struct CommandResult {
-  int exit_code = -1;  // -1: it did not exit by itself.
-  std::string output;  // Both outputs, as they came.
-};
-
-// Runs `script` in a shell, to its end.
-CommandResult RunShell(const std::string& script);
-
-std::string ReadFile(const std::string& path);
-void WriteFile(const std::string& path, const std::string& contents);
-void WriteProgram(const std::string& path, const std::string& script);
-// A fresh one, only this user's; removed by whoever made it.
-std::string MakeFolder();
 
 class Service {
  public:

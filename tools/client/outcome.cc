@@ -30,6 +30,7 @@ ExitCode ExitCodeOfRefusal(const absl::Status& status) {
     case v1::SEALED:
     case v1::LOG_UNAVAILABLE:
     case v1::HEADS_MISSING:
+    case v1::SEAL_UNAVAILABLE:
     case v1::RATE_LIMITED:
     case v1::APPRAISAL_STALE:
       return ExitCode::kUnavailable;
@@ -52,6 +53,21 @@ std::string NextStepOfRefusal(v1::RefusalCode code) {
       return "nothing: the instance is unsealed already";
     case v1::ALREADY_INITIALIZED:
       return "unseal it with its shares: kmsctl unseal";
+    case v1::SEAL_UNAVAILABLE:
+      return "see to the token or TPM, or to `seal` in kmsd's configuration; "
+             "kmsd tries again by itself";
+    case v1::SEAL_PIN_REJECTED:
+      return "put the token's PIN into pin_file, then kmsctl unseal; kmsd does "
+             "not try again by itself, so that the token is not locked";
+    case v1::SEAL_KEY_REJECTED:
+      return "let `seal` in kmsd's configuration name the token, key or TPM "
+             "that the root key was sealed with, and restart";
+    case v1::SEAL_PCRS_CHANGED:
+      return "boot this machine as it was when its root key was sealed, then "
+             "kmsctl unseal; or let the instance join its cluster anew";
+    case v1::REKEY_CONFLICT:
+      return "kmsctl status shows the seal and the configured one; kmsctl seal "
+             "rekey-cancel forgets a rekey that nobody goes on with";
     case v1::SHARE_REJECTED:
       return "check the share's text, or start over: kmsctl unseal --reset";
     case v1::ADMINISTRATOR_REQUIRED:

@@ -27,6 +27,7 @@
 namespace kms::kmsctl {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -299,6 +300,55 @@ TEST_F(CommandsTest, UnsealsWithAFileWithoutItsWhiteSpace) {
       Run({"unseal", "--share-file", File("huge", std::string(513, 'x'))}), 1);
   EXPECT_EQ(Run({"unseal", "--reset"}), 0);
   EXPECT_EQ(service_.seals.resets, 1);
+}
+
+TEST_F(CommandsTest, ShowsTheLastSignedLogHeadToWhoeverUnseals) {
+  service_.status.last_checkpoint = "kms/1\n7\nroot\n";
+  EXPECT_EQ(Run({"unseal", "--share-file", File("share", "the-share")}), 0);
+  EXPECT_THAT(err_, HasSubstr("kms/1\n7\nroot\n"));
+}
+
+TEST_F(CommandsTest, ADeviceIsAskedForTheRootKeyAndNobodyElse) {
+  service_.status.kind = "tpm";
+  EXPECT_EQ(Run({"init"}), 0);
+  EXPECT_THAT(out_, Not(HasSubstr("share")));
+  EXPECT_EQ(Run({"unseal"}), 0);
+  EXPECT_EQ(service_.seals.shares, std::vector<std::string>{""});
+}
+
+TEST_F(CommandsTest, ARekeyKeepsTheSealAndAMigrationChangesIt) {
+  EXPECT_EQ(Run({"seal", "migrate"}), 2);
+  EXPECT_EQ(Run({"seal", "rekey", "--shares", "3", "--threshold", "2"}), 0);
+  EXPECT_EQ(service_.seals.rekeys.back().kind(), "shamir");
+  EXPECT_EQ(service_.seals.rekeys.back().shares(), 3u);
+  EXPECT_EQ(service_.seals.rekeys.back().threshold(), 2u);
+  EXPECT_THAT(err_, HasSubstr("next: 2 more shares of the present root key: "
+                              "kmsctl seal rekey-share --rekey 0102"));
+  service_.status.configured_kind = "pkcs11";
+  EXPECT_EQ(Run({"seal", "rekey"}), 2);
+  EXPECT_EQ(Run({"seal", "migrate"}), 0);
+  EXPECT_EQ(service_.seals.rekeys.back().kind(), "pkcs11");
+  EXPECT_EQ(service_.seals.rekeys.back().shares(), 0u);
+  EXPECT_EQ(service_.seals.seals, 0);
+}
+
+TEST_F(CommandsTest, RotatesTheKindsOfKeyThatAreNamed) {
+  EXPECT_EQ(Run({"seal", "rotate-keyring", "--kind", "log", "challenge"}), 0);
+  EXPECT_THAT(out_, AllOf(HasSubstr("log"), HasSubstr("challenge")));
+  EXPECT_EQ(service_.seals.seals, 0);
+}
+
+TEST_F(CommandsTest, ANewShareIsShownOnce) {
+  EXPECT_EQ(Run({"seal", "rekey-share", "--rekey", "0102", "--share-file",
+                 File("share", "the-share\n")}),
+            0);
+  EXPECT_EQ(service_.seals.shares, std::vector<std::string>{"the-share"});
+  EXPECT_THAT(out_, HasSubstr("new share 2: new-share-2\n"));
+  EXPECT_THAT(err_, HasSubstr("2 more shares of the NEW root key"));
+  EXPECT_EQ(Run({"seal", "rekey-cancel"}), 0);
+  EXPECT_EQ(service_.seals.cancels, 1);
+  EXPECT_EQ(Run({"seal"}), 0);
+  EXPECT_EQ(service_.seals.seals, 1);
 }
 
 TEST_F(CommandsTest, ANewEpochWantsAReason) {

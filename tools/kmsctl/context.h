@@ -37,9 +37,12 @@ class Context {
   // Adds the options that all commands take (--address, -o, --identity, ...).
   void AddOptions(CLI::App& app);
 
-  // `command` runs `body` when it is chosen; its status decides the exit code.
+  // `command` runs `body` when it is chosen, and none of its subcommands; its
+  // status decides the exit code.
   void OnRun(CLI::App& command, std::function<absl::Status()> body) {
-    command.callback([this, body = std::move(body)] { status_ = body(); });
+    command.callback([this, &command, body = std::move(body)] {
+      if (command.get_subcommands().empty()) status_ = body();
+    });
   }
   // For commands that decide it themselves.
   std::optional<int>& exit_code() { return exit_code_; }

@@ -105,6 +105,45 @@ class FakeSeals : public v1::SealService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status BeginRekey(grpc::ServerContext*,
+                          const v1::BeginRekeyRequest* request,
+                          v1::RekeyStatus* status) override {
+    rekeys.push_back(*request);
+    status->set_phase(v1::RekeyStatus::AGREEING);
+    status->set_rekey_id("\x01\x02");
+    status->set_threshold(2);
+    return grpc::Status::OK;
+  }
+  grpc::Status ContinueRekey(grpc::ServerContext*,
+                             const v1::ContinueRekeyRequest* request,
+                             v1::RekeyStatus* status) override {
+    shares.push_back(request->share());
+    status->set_phase(v1::RekeyStatus::CONFIRMING);
+    status->set_rekey_id(request->rekey_id());
+    status->set_threshold(2);
+    status->add_shares("new-share-1");
+    status->add_shares("new-share-2");
+    return grpc::Status::OK;
+  }
+  grpc::Status CancelRekey(grpc::ServerContext*, const v1::CancelRekeyRequest*,
+                           v1::RekeyStatus*) override {
+    ++cancels;
+    return grpc::Status::OK;
+  }
+  grpc::Status RotateKeyring(grpc::ServerContext*,
+                             const v1::RotateKeyringRequest* request,
+                             v1::RotateKeyringResponse* response) override {
+    for (const std::string& kind : request->kinds()) {
+      response->add_rotated()->set_kind(kind);
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status Seal(grpc::ServerContext*, const v1::SealRequest*,
+                    v1::SealStatus*) override {
+    ++seals;
+    return grpc::Status::OK;
+  }
+
   grpc::Status NewEpoch(grpc::ServerContext*,
                         const v1::NewEpochRequest* request,
                         v1::SealStatus*) override {
@@ -114,6 +153,9 @@ class FakeSeals : public v1::SealService::Service {
 
   std::vector<std::string> shares;
   int resets = 0;
+  int cancels = 0;
+  int seals = 0;
+  std::vector<v1::BeginRekeyRequest> rekeys;
   std::vector<std::string> epoch_reasons;
 };
 
@@ -122,6 +164,8 @@ class FakeStatus : public v1::StatusService::Service {
   grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
                          v1::Status* response) override {
     response->mutable_seal()->set_kind(kind);
+    response->mutable_seal()->set_configured_kind(configured_kind);
+    response->mutable_seal()->set_last_checkpoint(last_checkpoint);
     response->mutable_seal()->set_initialized(true);
     response->set_instance_id(instance_id);
     response->set_serving(true);
@@ -129,6 +173,8 @@ class FakeStatus : public v1::StatusService::Service {
   }
 
   std::string kind = "shamir";
+  std::string configured_kind = "shamir";
+  std::string last_checkpoint;
   std::string instance_id = std::string(16, 'a');
 };
 
