@@ -67,6 +67,12 @@ absl::Status WriteAll(int fd, BytesView bytes) {
 }
 
 absl::Status WriteFile(const std::string& path, BytesView bytes) {
+  const size_t slash = path.rfind('/');
+  const std::string folder_path =
+      slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const Fd folder(
+      open(folder_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.valid()) return ErrnoError("open", folder_path);
   // Beside the target, so that the rename stays within one file system.
   std::string temporary = absl::StrCat(path, ".", std::string(6, 'X'));
   const Fd file(mkostemp(temporary.data(), O_CLOEXEC));
@@ -80,7 +86,8 @@ absl::Status WriteFile(const std::string& path, BytesView bytes) {
     if (rename(temporary.c_str(), path.c_str()) != 0) {
       return ErrnoError("rename", path);
     }
-    return absl::OkStatus();
+    return fsync(folder.get()) == 0 ? absl::OkStatus()
+                                    : ErrnoError("sync", folder_path);
   };
   const absl::Status status = write_and_rename();
   if (!status.ok()) unlink(temporary.c_str());

@@ -3,10 +3,30 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <string>
+#include <vector>
+
+namespace {
+
+// What was synced, in order.
+std::vector<std::string>& Synced() {
+  static auto& synced = *new std::vector<std::string>();
+  return synced;
+}
+
+}  // namespace
+
+// In front of the C library's.
+extern "C" int fsync(int fd) {
+  Synced().push_back(
+      std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd))
+          .string());
+  return static_cast<int>(syscall(SYS_fsync, fd));
+}
 
 namespace kms {
 namespace {
@@ -28,6 +48,15 @@ TEST(WriteFile, ReplacesAtOnceAndLeavesNothingBeside) {
     ++files;
   }
   EXPECT_EQ(files, 1u);
+}
+
+TEST(WriteFile, TheNameIsOnTheDiskTooWhenItReturns) {
+  const std::string path = TestPath("durable");
+  Synced().clear();
+  ASSERT_TRUE(WriteFile(path, AsBytes("x")).ok());
+  ASSERT_EQ(Synced().size(), 2u);
+  EXPECT_EQ(Synced()[0].find(path + "."), 0u);  // Not yet under its name.
+  EXPECT_EQ(Synced()[1], std::filesystem::canonical(TestPath("")).string());
 }
 
 TEST(WriteFile, NamesAFolderThatIsNotThere) {
