@@ -10,8 +10,8 @@
 // last (incarnation, sequence) of each instance, is what makes that harmless.
 //
 // Thread-safe, for this use: one proposer thread calls Append and one reader
-// thread calls Read, at the same time; Tail, Trim, Interrupt and Members may
-// be called from any.
+// thread calls Read, at the same time; Tail, Trim, Interrupt, Members and Stop
+// may be called from any.
 #ifndef STORAGE_LOG_SHARED_LOG_H_
 #define STORAGE_LOG_SHARED_LOG_H_
 
@@ -97,6 +97,11 @@ class SharedLog {
 
   // For status: asks every server behind the log. Empty: there is none.
   virtual std::vector<LogMember> Members() { return {}; }
+
+  // For a process that ends and will not wait for a log that hangs: every call
+  // in progress, and every later one, returns kUnavailable as soon as may be.
+  // A log that never hangs need do nothing.
+  virtual void Stop() {}
 };
 
 }  // namespace kms::storage
