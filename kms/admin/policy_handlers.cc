@@ -2,6 +2,7 @@
 #include "kms/admin/policy_handlers.h"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,14 +13,17 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "kms/admin/policy_terms.h"
+#include "kms/admin/policy_view.h"
+#include "kms/admin/recorded_decision.h"
+#include "kms/admin/stored_references.h"
 #include "kms/base/bytes.h"
 #include "kms/base/names.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "kms/instance/admin_call.h"
-#include "policy/document/appraise.h"
 #include "policy/document/policy.h"
 #include "policy/verifier/verifier.h"
+#include "storage/state/limits.h"
 #include "storage/state/state_view.h"
 
 namespace kms::admin {
@@ -45,26 +49,27 @@ absl::Status CheckDocument(absl::string_view document) {
   return absl::OkStatus();
 }
 
-v1::Policy ToPolicy(absl::string_view name_space, absl::string_view name,
-                    const storage::StateView::Policy& stored) {
-  v1::Policy policy;
-  policy.set_namespace_(std::string(name_space));
-  policy.set_name(std::string(name));
-  policy.set_version(stored.version);
-  policy.set_document(stored.record.source());
-  policy.set_created_us(stored.record.created_us());
-  policy.set_principal(stored.record.principal());
-  return policy;
-}
-
 // 0 if there is none.
 absl::StatusOr<uint32_t> LatestVersion(const storage::StateView& view,
                                        absl::string_view name_space,
                                        absl::string_view name) {
-  const auto latest = view.GetPolicy(name_space, name);
-  if (absl::IsNotFound(latest.status())) return 0;
-  KMS_RETURN_IF_ERROR(latest.status());
-  return latest->version;
+  const auto policy = view.GetPolicyRecord(name_space, name);
+  if (absl::IsNotFound(policy.status())) return 0;
+  KMS_RETURN_IF_ERROR(policy.status());
+  return policy->version();
+}
+
+// Below its feature level the latest version is the active one, and no state is
+// stored. Apply refuses any other state there.
+::storage::v1::PolicyState StateToPut(const Instance& instance,
+                                      v1::PolicyState state) {
+  const bool active =
+      state == v1::POLICY_STATE_UNSPECIFIED || state == v1::POLICY_ACTIVE;
+  if (!active) return static_cast<::storage::v1::PolicyState>(state);
+  return instance.replica->View()->header().feature_level() <
+                 storage::kFeatureLevelPolicies
+             ? ::storage::v1::POLICY_STATE_UNSPECIFIED
+             : ::storage::v1::POLICY_ACTIVE;
 }
 
 // What a rule may read as `request`: as given, with the namespace and purpose
@@ -78,22 +83,18 @@ absl::StatusOr<v1::RequestContext> ResolveContext(
   KMS_RETURN_IF_ERROR(ResolveNamespace(context.namespace_()).status());
   if (!context.key().empty()) KMS_RETURN_IF_ERROR(CheckKeyName(context.key()));
   if (context.purpose().empty()) context.set_purpose("release");
-  if (context.purpose() != "release") {
-    return Refuse(v1::REQUEST_MALFORMED, "purpose: unknown, want release");
+  constexpr absl::string_view kPurposes[] = {"release", "unwrap", "generate",
+                                             "rewrap"};
+  if (std::find(std::begin(kPurposes), std::end(kPurposes),
+                context.purpose()) == std::end(kPurposes)) {
+    return Refuse(v1::REQUEST_MALFORMED,
+                  "purpose: unknown, want release, unwrap, generate or "
+                  "rewrap");
   }
   return context;
 }
 
 absl::Status CheckTestRequest(const v1::TestPolicyRequest& request) {
-  if (request.name().empty() == request.document().empty()) {
-    return Refuse(v1::REQUEST_MALFORMED,
-                  "policy: want either a stored one's name or a document");
-  }
-  if (!request.name().empty()) {
-    KMS_RETURN_IF_ERROR(CheckPolicyName(request.name()));
-  } else {
-    KMS_RETURN_IF_ERROR(CheckDocument(request.document()));
-  }
   if (request.at_us() < 0 || request.at_us() > kTimeUsMax) {
     return Refuse(v1::REQUEST_MALFORMED,
                   "time: out of range, want between 1970 and 9999");
@@ -111,6 +112,11 @@ absl::StatusOr<v1::Policy> PolicyHandlers::PutPolicy(
                        ResolveNamespace(request.namespace_()));
   KMS_RETURN_IF_ERROR(CheckPolicyName(request.name()));
   KMS_RETURN_IF_ERROR(CheckDocument(request.document()));
+  if (!v1::PolicyState_IsValid(request.state()) ||
+      request.state() == v1::POLICY_RETIRED) {
+    return Refuse(v1::REQUEST_MALFORMED,
+                  "policy: want the state draft, shadow or active");
+  }
   KMS_ASSIGN_OR_RETURN(const policy::CompiledPolicy compiled,
                        policy::Compile(request.document()));
   if (compiled.name() != request.name()) {
@@ -132,6 +138,7 @@ absl::StatusOr<v1::Policy> PolicyHandlers::PutPolicy(
     op.set_source(request.document());
     *op.mutable_terms() = terms;
     op.set_expected_version(expected);
+    op.set_state(StateToPut(*instance, request.state()));
     const absl::StatusOr<storage::Applied> applied =
         Propose(*instance, command);
     const bool outrun = RefusalOf(applied.status()) == v1::VERSION_CONFLICT &&
@@ -153,11 +160,15 @@ absl::StatusOr<v1::Policy> PolicyHandlers::GetPolicy(
   KMS_ASSIGN_OR_RETURN(const absl::string_view name_space,
                        ResolveNamespace(request.namespace_()));
   KMS_RETURN_IF_ERROR(CheckPolicyName(request.name()));
-  std::optional<uint32_t> version;
-  if (request.version() != 0) version = request.version();
+  const auto view = instance->replica->View();
+  uint32_t version = request.version();
+  if (version == 0) {
+    KMS_ASSIGN_OR_RETURN(const ::storage::v1::PolicyRecord policy,
+                         view->GetPolicyRecord(name_space, request.name()));
+    version = policy.version();
+  }
   KMS_ASSIGN_OR_RETURN(const storage::StateView::Policy stored,
-                       instance->replica->View()->GetPolicy(
-                           name_space, request.name(), version));
+                       view->GetPolicy(name_space, request.name(), version));
   return ToPolicy(name_space, request.name(), stored);
 }
 
@@ -191,8 +202,9 @@ absl::StatusOr<v1::ListPoliciesResponse> PolicyHandlers::ListPolicies(
       response.set_next_page_token(response.policies(page_size - 1).name());
       return response;
     }
-    KMS_ASSIGN_OR_RETURN(const storage::StateView::Policy stored,
-                         view->GetPolicy(name_space, record.name()));
+    KMS_ASSIGN_OR_RETURN(
+        const storage::StateView::Policy stored,
+        view->GetPolicy(name_space, record.name(), record.version()));
     v1::Policy& listed = *response.add_policies();
     listed = ToPolicy(name_space, record.name(), stored);
     listed.clear_document();
@@ -206,48 +218,56 @@ absl::StatusOr<v1::TestPolicyResponse> PolicyHandlers::TestPolicy(
                        BeginAdminCall(holder_, caller));
   KMS_ASSIGN_OR_RETURN(const absl::string_view name_space,
                        ResolveNamespace(request.namespace_()));
+  KMS_RETURN_IF_ERROR(CheckNameOrDocument(request.name(), request.document()));
   KMS_RETURN_IF_ERROR(CheckTestRequest(request));
   KMS_ASSIGN_OR_RETURN(const v1::RequestContext context,
                        ResolveContext(request.context(), name_space));
 
   const auto view = instance->replica->View();
-  CachedPolicy compiled;
   uint32_t version = 0;
-  if (!request.name().empty()) {
-    KMS_ASSIGN_OR_RETURN(const storage::StateView::Policy stored,
-                         view->GetPolicy(name_space, request.name()));
-    version = stored.version;
-    KMS_ASSIGN_OR_RETURN(compiled,
-                         policies_.Get(name_space, request.name(), version,
-                                       AsBytes(stored.record.source())));
-  } else {
-    // Not stored, so not worth a place in the cache.
-    KMS_ASSIGN_OR_RETURN(policy::CompiledPolicy document,
-                         policy::Compile(request.document()));
-    compiled.policy =
-        std::make_shared<const policy::CompiledPolicy>(std::move(document));
-  }
+  KMS_ASSIGN_OR_RETURN(
+      const std::shared_ptr<const policy::CompiledPolicy> compiled,
+      Candidate(*view, name_space, request.name(), request.version(),
+                request.document(), version));
   KMS_ASSIGN_OR_RETURN(
       const std::shared_ptr<const collateral::AppraisalInputs> inputs,
       inputs_->Get(*instance, *view));
   const absl::Time at = request.at_us() == 0
                             ? instance->clock.Now()
                             : absl::FromUnixMicros(request.at_us());
-  v1::TestPolicyResponse response;
-  KMS_ASSIGN_OR_RETURN(*response.mutable_claims(),
-                       collateral::VerifyEvidence(*inputs, request.evidence(),
-                                                  at, /*cache=*/nullptr));
-  v1::Decision& decision = *response.mutable_decision();
-  decision = policy::Appraise(*compiled.policy, response.claims(), context, at);
-  decision.set_policy_version(version);
-  // The rules are shown all the same, but they do not decide.
-  if (const absl::Status denied = inputs->denied.CheckClaims(response.claims());
-      !denied.ok()) {
-    decision.set_allowed(false);
-    decision.set_code(RefusalOf(denied));
-    decision.set_reason(std::string(denied.message()));
-  }
+  KMS_ASSIGN_OR_RETURN(
+      const policy::ReferenceSets stored,
+      ReadReferenceSets(*view, name_space, *compiled, inputs->anchors));
+  KMS_ASSIGN_OR_RETURN(
+      v1::TestPolicyResponse response,
+      Judge(*inputs, request.evidence(), *compiled, stored, context, at));
+  response.mutable_decision()->set_policy_version(version);
   return response;
+}
+
+absl::Status PolicyHandlers::CheckNameOrDocument(const std::string& name,
+                                                 const std::string& document) {
+  if (name.empty() == document.empty()) {
+    return Refuse(v1::REQUEST_MALFORMED,
+                  "policy: want either a stored one's name or a document");
+  }
+  return name.empty() ? CheckDocument(document) : CheckPolicyName(name);
+}
+
+absl::StatusOr<std::shared_ptr<const policy::CompiledPolicy>>
+PolicyHandlers::Candidate(const storage::StateView& view,
+                          absl::string_view name_space, const std::string& name,
+                          uint32_t wanted, const std::string& document,
+                          uint32_t& version) const {
+  if (!name.empty()) {
+    KMS_ASSIGN_OR_RETURN(CachedPolicy found,
+                         FindPolicy(view, name_space, name, wanted, version));
+    return std::move(found.policy);
+  }
+  // Not stored, so not worth a place in the cache.
+  KMS_ASSIGN_OR_RETURN(policy::CompiledPolicy compiled,
+                       policy::Compile(document));
+  return std::make_shared<const policy::CompiledPolicy>(std::move(compiled));
 }
 
 }  // namespace kms::admin

@@ -120,15 +120,145 @@ class PolicyHandlersTest : public testing::Test {
   PolicyHandlers handlers_{test_->holder};
 };
 
+class PolicyStatesTest : public PolicyHandlersTest {
+ protected:
+  absl::StatusOr<v1::Policy> PutAs(v1::PolicyState state,
+                                   absl::string_view rule = "true") {
+    v1::PutPolicyRequest request;
+    request.set_name("p");
+    request.set_document(Document("p", rule));
+    request.set_state(state);
+    return handlers_.PutPolicy(admin_, request);
+  }
+  absl::StatusOr<v1::Policy> Set(uint32_t version, v1::PolicyState state) {
+    v1::SetPolicyStateRequest request;
+    request.set_name("p");
+    request.set_version(version);
+    request.set_state(state);
+    return handlers_.SetPolicyState(admin_, request);
+  }
+  absl::StatusOr<v1::Policy> Revert() {
+    v1::RevertPolicyRequest request;
+    request.set_name("p");
+    return handlers_.RevertPolicy(admin_, request);
+  }
+  absl::StatusOr<v1::ListPoliciesResponse> History(uint32_t page_size = 0,
+                                                   const char* token = "") {
+    v1::ListPolicyVersionsRequest request;
+    request.set_name("p");
+    request.set_page_size(page_size);
+    request.set_page_token(token);
+    return handlers_.ListPolicyVersions(admin_, request);
+  }
+};
+
 std::vector<absl::Status> CallAll(const PolicyHandlers& handlers,
                                   const Caller& caller) {
   return {handlers.PutPolicy(caller, {}).status(),
           handlers.GetPolicy(caller, {}).status(),
           handlers.ListPolicies(caller, {}).status(),
+          handlers.ListPolicyVersions(caller, {}).status(),
+          handlers.SetPolicyState(caller, {}).status(),
+          handlers.RevertPolicy(caller, {}).status(),
+          handlers.DryRunPolicy(caller, {}).status(),
+          handlers.ExplainDecision(caller, {}).status(),
+          handlers.PutReferenceSet(caller, {}).status(),
+          handlers.GetReferenceSet(caller, {}).status(),
+          handlers.ListReferenceSets(caller, {}).status(),
+          handlers.EndReferenceVersion(caller, {}).status(),
           handlers.TestPolicy(caller, {}).status(),
           handlers.PutAnchor(caller, {}).status(),
           handlers.RemoveAnchor(caller, {}).status(),
           handlers.ListAnchors(caller, {}).status()};
+}
+
+TEST_F(PolicyStatesTest, APolicyIsStagedAndPromoted) {
+  EXPECT_EQ(PutAs(v1::POLICY_STATE_UNSPECIFIED)->state(), v1::POLICY_ACTIVE);
+  EXPECT_EQ(PutAs(v1::POLICY_DRAFT)->state(), v1::POLICY_DRAFT);
+  EXPECT_EQ(PutAs(v1::POLICY_SHADOW)->state(), v1::POLICY_SHADOW);
+  EXPECT_EQ(Get("p")->version(), 3u);
+  EXPECT_EQ(Get("p")->active_version(), 1u);
+  EXPECT_EQ(Get("p")->shadow_version(), 3u);
+  EXPECT_EQ(Get("p")->digest(), crypto::Sha256(AsBytes(Document("p"))));
+  const auto active = Set(3, v1::POLICY_ACTIVE);
+  ASSERT_TRUE(active.ok()) << active.status();
+  EXPECT_EQ(active->state(), v1::POLICY_ACTIVE);
+  EXPECT_EQ(active->replaced_version(), 1u);
+  EXPECT_EQ(active->state_principal(), "alice");
+  EXPECT_EQ(active->document(), "");
+  EXPECT_EQ(Get("p", 1)->state(), v1::POLICY_RETIRED);
+  EXPECT_EQ(Get("p", 2)->state(), v1::POLICY_DRAFT);
+}
+
+TEST_F(PolicyStatesTest, RevertsGoBackOneStepAtATime) {
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(PutAs(v1::POLICY_ACTIVE).ok());
+  EXPECT_EQ(Revert()->version(), 2u);
+  EXPECT_EQ(Revert()->version(), 1u);
+  EXPECT_EQ(RefusalOf(Revert().status()), v1::NOTHING_TO_REVERT);
+  EXPECT_EQ(Get("p")->active_version(), 1u);
+  ASSERT_TRUE(Set(1, v1::POLICY_RETIRED).ok());
+  EXPECT_EQ(RefusalOf(Revert().status()), v1::NO_POLICY);
+}
+
+TEST_F(PolicyStatesTest, HistoryIsPagedFromTheLatest) {
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(PutAs(v1::POLICY_DRAFT).ok());
+  const auto first = History(2);
+  ASSERT_EQ(first->policies_size(), 2);
+  EXPECT_EQ(first->policies(0).version(), 5u);
+  EXPECT_EQ(first->policies(1).version(), 4u);
+  EXPECT_EQ(first->policies(0).document(), "");
+  const auto second = History(2, first->next_page_token().c_str());
+  EXPECT_EQ(second->policies(0).version(), 3u);
+  const auto last = History(2, second->next_page_token().c_str());
+  ASSERT_EQ(last->policies_size(), 1);
+  EXPECT_EQ(last->policies(0).version(), 1u);
+  EXPECT_EQ(last->next_page_token(), "");
+  EXPECT_EQ(History(5)->next_page_token(), "");
+  for (const char* bad : {"0", "1", "x", "-3"}) {
+    EXPECT_EQ(RefusalOf(History(2, bad).status()), v1::REQUEST_MALFORMED)
+        << bad;
+  }
+  EXPECT_EQ(RefusalOf(History(kPageSizeMax + 1).status()),
+            v1::REQUEST_TOO_LARGE);
+}
+
+TEST_F(PolicyStatesTest, RefusesStatesThatCannotBeSet) {
+  EXPECT_EQ(RefusalOf(PutAs(v1::POLICY_RETIRED).status()),
+            v1::REQUEST_MALFORMED);
+  EXPECT_EQ(RefusalOf(PutAs(static_cast<v1::PolicyState>(9)).status()),
+            v1::REQUEST_MALFORMED);
+  EXPECT_EQ(RefusalOf(Set(1, v1::POLICY_ACTIVE).status()), v1::NOT_FOUND);
+  EXPECT_EQ(RefusalOf(History().status()), v1::NOT_FOUND);
+  EXPECT_EQ(RefusalOf(Revert().status()), v1::NOT_FOUND);
+  ASSERT_TRUE(PutAs(v1::POLICY_ACTIVE).ok());
+  EXPECT_EQ(RefusalOf(Set(1, v1::POLICY_DRAFT).status()),
+            v1::REQUEST_MALFORMED);
+  EXPECT_EQ(RefusalOf(Set(2, v1::POLICY_ACTIVE).status()), v1::NOT_FOUND);
+  EXPECT_EQ(RefusalOf(Set(1, v1::POLICY_ACTIVE).status()), v1::ALREADY_EXISTS);
+  v1::SetPolicyStateRequest request;
+  request.set_name("p");
+  request.set_version(1);
+  request.set_state(v1::POLICY_RETIRED);
+  request.set_check_active(true);
+  EXPECT_EQ(RefusalOf(handlers_.SetPolicyState(admin_, request).status()),
+            v1::VERSION_CONFLICT);
+}
+
+TEST_F(PolicyStatesTest, ATestIsOfTheVersionNamedOrTheActiveOne) {
+  ASSERT_TRUE(PutAs(v1::POLICY_ACTIVE, "false").ok());
+  ASSERT_TRUE(PutAs(v1::POLICY_DRAFT).ok());
+  v1::TestPolicyRequest request;
+  request.set_name("p");
+  request.set_version(3);
+  request.mutable_evidence()->add_evidence()->set_type(v1::SEV_SNP);
+  request.mutable_evidence()->mutable_evidence(0)->add_files()->set_role(
+      "evidence");
+  EXPECT_EQ(RefusalOf(handlers_.TestPolicy(admin_, request).status()),
+            v1::NOT_FOUND);
+  ASSERT_TRUE(Set(1, v1::POLICY_RETIRED).ok());
+  request.set_version(0);
+  EXPECT_EQ(RefusalOf(handlers_.TestPolicy(admin_, request).status()),
+            v1::NO_POLICY);
 }
 
 TEST_F(PolicyHandlersTest, RefusesEverythingWhileSealed) {
@@ -451,7 +581,7 @@ TEST_F(TestPolicyTest, JudgesByADocumentOrByAStoredPolicy) {
   EXPECT_EQ(by_document->claims().cpu().anchor(), "simulated-snp-ark");
 
   ASSERT_TRUE(Put("p", Document("p", "false", kAnchors)).ok());
-  ASSERT_TRUE(Put("p", Document("p", "1 > 2", kAnchors)).ok());
+  ASSERT_TRUE(Put("p", Document("p", "claims.cpu.debug", kAnchors)).ok());
   request_.clear_document();
   request_.set_name("p");
   const auto stored = handlers_.TestPolicy(admin_, request_);
@@ -550,6 +680,19 @@ TEST_F(TestPolicyTest, ShowsRulesTheRequestTheyWouldMeet) {
   const auto tested = handlers_.TestPolicy(admin_, request_);
   ASSERT_TRUE(tested.ok()) << tested.status();
   EXPECT_TRUE(tested->decision().allowed()) << tested->DebugString();
+}
+
+TEST_F(TestPolicyTest, TriesEveryPurposeThatAReleaseHas) {
+  TrustMachine();
+  for (const std::string purpose :
+       {"release", "unwrap", "generate", "rewrap"}) {
+    request_.set_document(Document(
+        "p", absl::StrCat("request.purpose == \"", purpose, "\""), kAnchors));
+    request_.mutable_context()->set_purpose(purpose);
+    const auto tested = handlers_.TestPolicy(admin_, request_);
+    ASSERT_TRUE(tested.ok()) << purpose << ": " << tested.status();
+    EXPECT_TRUE(tested->decision().allowed()) << purpose;
+  }
 }
 
 }  // namespace

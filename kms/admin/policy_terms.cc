@@ -32,6 +32,7 @@ absl::StatusOr<::storage::v1::PolicyTerms> ToStoredTerms(
   stored.set_quota_count(static_cast<uint64_t>(terms.quota_count.value_or(0)));
   stored.set_quota_window_us(terms.window_seconds.value_or(0) *
                              kMicrosPerSecond);
+  stored.set_concurrent(static_cast<uint32_t>(terms.concurrent.value_or(0)));
   KMS_ASSIGN_OR_RETURN(const int64_t from, BoundMicros(terms.valid_from));
   KMS_ASSIGN_OR_RETURN(const int64_t until, BoundMicros(terms.valid_until));
   stored.set_valid_from_us(from);

@@ -46,6 +46,8 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::COLLATERAL_EXPIRED:
     case v1::PEER_UNKNOWN:
     case v1::JOIN_TOKEN_REJECTED:
+    case v1::LEASE_ENDED:
+    case v1::RECEIPT_INVALID:
       return absl::StatusCode::kUnauthenticated;
     case v1::ADMINISTRATOR_REQUIRED:
     case v1::POLICY_DENIED:
@@ -56,12 +58,15 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::TCB_STATUS_DENIED:
     case v1::REFERENCE_VALUES_REQUIRED:
     case v1::HARDWARE_DENIED:
+    case v1::COLLATERAL_STALE:
+    case v1::REFERENCE_VALUES_EXPIRED:
     case v1::APPROVALS_MISSING:
     case v1::ARTIFACT_MISMATCH:
     case v1::INSTANCE_REMOVED:
       return absl::StatusCode::kPermissionDenied;
     case v1::RATE_LIMITED:
     case v1::QUOTA_EXHAUSTED:
+    case v1::CONCURRENCY_EXHAUSTED:
     case v1::LIMIT_REACHED:
       return absl::StatusCode::kResourceExhausted;
     case v1::APPRAISAL_STALE:
@@ -89,6 +94,8 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::REKEY_CONFLICT:
     case v1::CLUSTER_MISMATCH:
     case v1::LAST_INSTANCE:
+    case v1::NOTHING_TO_REVERT:
+    case v1::DESTRUCTION_TOO_SOON:
       return absl::StatusCode::kFailedPrecondition;
     case v1::LOG_UNAVAILABLE:
     case v1::HEADS_MISSING:

@@ -50,6 +50,35 @@ void AddHead(const HeadKeeper::Peer& peer, absl::Duration now,
   if (age < kSilentAfter) status.set_agreement(peer.agreement);
 }
 
+void AddMember(const storage::LogMember& member, v1::ClusterStatus& status) {
+  v1::LogMember& row = *status.add_log_members();
+  row.set_address(member.address);
+  if (!member.status.ok()) {
+    row.set_problem(absl::StatusCodeToString(member.status.code()));
+    return;
+  }
+  row.set_version(member.version);
+  row.set_leads(member.leader_id == member.member_id);
+  row.set_knows_leader(member.leader_id != 0);
+  row.set_bytes(member.bytes);
+  row.set_bytes_in_use(member.bytes_in_use);
+  row.mutable_alarms()->Assign(member.alarms.begin(), member.alarms.end());
+}
+
+// A log without a leader would be asked in vain, for many seconds.
+absl::StatusOr<storage::LogPosition> AskLog(const storage::Replica& replica,
+                                            v1::ClusterStatus& status) {
+  bool leader = false;
+  for (const storage::LogMember& member : replica.LogMembers()) {
+    AddMember(member, status);
+    leader |= member.status.ok() && member.leader_id != 0;
+  }
+  if (!leader && status.log_members_size() != 0) {
+    return Refuse(v1::LOG_UNAVAILABLE, "log: no member knows of a leader");
+  }
+  return replica.LogTail();
+}
+
 }  // namespace
 
 absl::StatusOr<v1::ClusterStatus> ClusterHandlers::GetClusterStatus(
@@ -57,8 +86,8 @@ absl::StatusOr<v1::ClusterStatus> ClusterHandlers::GetClusterStatus(
   KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
                        BeginAdminCall(*options_.holder, caller));
   const auto view = instance->replica->View();
-  const auto tail = instance->replica->LogTail();
   v1::ClusterStatus status;
+  const auto tail = AskLog(*instance->replica, status);
   status.set_cluster_id(instance->cluster_id);
   status.set_instance_id(instance->instance_id);
   status.set_feature_level(view->header().feature_level());

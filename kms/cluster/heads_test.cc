@@ -314,6 +314,36 @@ TEST_F(HeadsTest, StatusShowsEveryInstanceAtAGlance) {
   EXPECT_EQ(rows[At(2).node.id()].head_age_ms(), -1);
 }
 
+TEST_F(HeadsTest, StatusShowsTheLogsMembersAndAsksNoLogWithoutALeader) {
+  storage::LogMember member;
+  member.address = "etcd1:2379";
+  member.member_id = 7;
+  member.leader_id = 7;
+  storage::LogMember lost;
+  lost.address = "etcd2:2379";
+  lost.status = absl::UnavailableError("of the network: shown to nobody");
+  const auto set_members = [&](std::vector<storage::LogMember> members) {
+    absl::MutexLock lock(&cluster_.service.mutex);
+    cluster_.service.members = std::move(members);
+  };
+  set_members({member, lost});
+  auto status = Handlers(0).GetClusterStatus(kAlice, {});
+  ASSERT_TRUE(status.ok()) << status.status();
+  EXPECT_EQ(status->log(), "ok");
+  ASSERT_EQ(status->log_members_size(), 2);
+  EXPECT_TRUE(status->log_members(0).leads());
+  EXPECT_EQ(status->log_members(0).problem(), "");
+  EXPECT_FALSE(status->log_members(1).knows_leader());
+  EXPECT_EQ(status->log_members(1).problem(), "UNAVAILABLE");
+
+  member.leader_id = 0;
+  set_members({member, lost});
+  status = Handlers(0).GetClusterStatus(kAlice, {});
+  ASSERT_TRUE(status.ok()) << status.status();
+  EXPECT_EQ(status->log(), "LOG_UNAVAILABLE");
+  EXPECT_FALSE(status->log_members(0).knows_leader());
+}
+
 TEST_F(HeadsTest, OnlyAdministratorsLookAndChange) {
   const Caller workload = {
       .administrator = false, .principal = "", .peer = "ipv4:test"};

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "kms/admin/stored_references.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "kms/release/transcript.h"
@@ -33,11 +34,13 @@ absl::StatusOr<v1::EvidenceBundle> ParseBundle(absl::string_view evidence) {
 }
 
 absl::Status Appraise(const policy::CompiledPolicy& policy,
-                      const v1::Claims& claims, absl::Time now) {
+                      const v1::Claims& claims,
+                      const policy::ReferenceSets& references, absl::Time now) {
   v1::RequestContext context;
   context.set_namespace_(kNamespace);
   context.set_purpose("join");
-  const v1::Decision decision = policy::Appraise(policy, claims, context, now);
+  const v1::Decision decision =
+      policy::Appraise(policy, claims, context, now, references);
   return decision.allowed() ? absl::OkStatus()
                             : Refuse(decision.code(), decision.reason());
 }
@@ -73,7 +76,10 @@ absl::StatusOr<Admission> JoinJudge::Judge(const Instance& instance,
       policy::CheckBinding(claims, {.transcript = AsBytes(transcript_digest),
                                     .gpu_nonce = AsBytes(gpu_nonce)}));
   KMS_RETURN_IF_ERROR(inputs->denied.CheckClaims(claims));
-  KMS_RETURN_IF_ERROR(Appraise(*policy.policy, claims, now));
+  KMS_ASSIGN_OR_RETURN(const policy::ReferenceSets references,
+                       admin::ReadReferenceSets(
+                           view, kNamespace, *policy.policy, inputs->anchors));
+  KMS_RETURN_IF_ERROR(Appraise(*policy.policy, claims, references, now));
   return Admission{stored->version, inputs->generation};
 }
 

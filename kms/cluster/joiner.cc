@@ -3,8 +3,10 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
+#include "kms/cluster/limits.h"
 #include "kms/cluster/signing.h"
 #include "kms/crypto/hmac.h"
 #include "kms/crypto/public_key.h"
@@ -28,6 +30,21 @@ v1::Joiner JoinerOf(const std::string& instance_id,
 }
 
 }  // namespace
+
+ProveFn ProveByEvidence(attester::Attester& attester) {
+  return [&attester](BytesView transcript_digest,
+                     v1::JoinRequest& request) -> absl::Status {
+    KMS_ASSIGN_OR_RETURN(const v1::EvidenceBundle bundle,
+                         attester.Attest(transcript_digest));
+    request.set_evidence(bundle.SerializeAsString());
+    if (request.evidence().size() <= kJoinEvidenceBytesMax) {
+      return absl::OkStatus();
+    }
+    return Refuse(v1::REQUEST_TOO_LARGE,
+                  absl::StrCat("evidence: ", request.evidence().size(),
+                               " bytes, want at most ", kJoinEvidenceBytesMax));
+  };
+}
 
 ProveFn ProveByToken(Secret token) {
   // std::function copies; a Secret does not.

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "kms/attester/attester.h"
 #include "kms/base/bytes.h"
 #include "kms/base/secret.h"
 #include "kms/crypto/hpke.h"
@@ -29,6 +30,10 @@ struct PinnedCluster {
 // Fills in Evidence, or the token's MAC, over the transcript digest (64 bytes).
 using ProveFn = std::function<absl::Status(BytesView transcript_digest,
                                            v1::JoinRequest& request)>;
+
+// The way of this machine's Evidence. `attester` outlives what is returned.
+// REQUEST_TOO_LARGE: its Evidence is over the donor's bound. Others: Attest.
+ProveFn ProveByEvidence(attester::Attester& attester);
 
 // The development token's way to prove, which proves nothing about a machine.
 ProveFn ProveByToken(Secret token);

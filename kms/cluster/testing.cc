@@ -61,6 +61,10 @@ class ServiceLog : public storage::SharedLog {
     interrupted_ = true;
     service_.changed.SignalAll();
   }
+  std::vector<storage::LogMember> Members() override {
+    absl::MutexLock lock(&service_.mutex);
+    return service_.members;
+  }
   storage::SimulatedLog::Peer peer() const { return client_->peer(); }
 
  private:

@@ -26,6 +26,7 @@ struct SharedService {
   absl::Mutex mutex;
   absl::CondVar changed;
   storage::SimulatedLog log{1, /*seed=*/1};
+  std::vector<storage::LogMember> members;  // What Members answers.
 };
 
 class TestCluster;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "kms/admin/stored_references.h"
 #include "kms/base/byte_writer.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
@@ -147,12 +148,36 @@ void Appraiser::Remember(const storage::StateView& view,
     known_keys_ = {view.header().cluster_id(),
                    view.position().epoch,
                    view.settings_index(),
+                   {},
                    {}};
   }
   known_keys_.by_name[name] = std::move(known);
 }
 
+absl::StatusOr<Appraiser::SharedReferences> Appraiser::ReadReferences(
+    const storage::StateView& view, const collateral::AppraisalInputs& inputs,
+    const std::string& name_space, const std::string& policy_name,
+    uint32_t version, const policy::CompiledPolicy& policy) {
+  const std::string name =
+      ByteWriter().Field(name_space).Field(policy_name).U32Be(version).Take();
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = known_keys_.references.find(name);
+    if (known_keys_.IsOf(view) && found != known_keys_.references.end()) {
+      return found->second;
+    }
+  }
+  KMS_ASSIGN_OR_RETURN(
+      policy::ReferenceSets sets,
+      admin::ReadReferenceSets(view, name_space, policy, inputs.anchors));
+  auto shared = std::make_shared<const policy::ReferenceSets>(std::move(sets));
+  absl::MutexLock lock(&mutex_);
+  if (known_keys_.IsOf(view)) known_keys_.references[name] = shared;
+  return shared;
+}
+
 absl::Status Appraiser::ReadKey(const storage::StateView& view,
+                                const collateral::AppraisalInputs& inputs,
                                 const Session& session, KnownKey& read) {
   KMS_ASSIGN_OR_RETURN(read.key,
                        view.GetKeyUncounted(session.name_space, session.key));
@@ -169,7 +194,54 @@ absl::Status Appraiser::ReadKey(const storage::StateView& view,
       read.policy,
       policies_.Get(session.name_space, read.key.policy(), stored.version,
                     AsBytes(stored.record.source())));
+  KMS_ASSIGN_OR_RETURN(
+      read.references,
+      ReadReferences(view, inputs, session.name_space, read.key.policy(),
+                     stored.version, *read.policy.policy));
+  if (stored.shadow_version != 0) {
+    ReadShadow(view, inputs, session, stored.shadow_version, read);
+  }
   return absl::OkStatus();
+}
+
+void Appraiser::ReadShadow(const storage::StateView& view,
+                           const collateral::AppraisalInputs& inputs,
+                           const Session& session, uint32_t version,
+                           KnownKey& read) {
+  read.shadow_version = version;
+  const auto fill = [&]() -> absl::Status {
+    KMS_ASSIGN_OR_RETURN(
+        const storage::StateView::Policy stored,
+        view.GetPolicy(session.name_space, read.key.policy(), version));
+    KMS_ASSIGN_OR_RETURN(
+        const admin::CachedPolicy compiled,
+        policies_.Get(session.name_space, read.key.policy(), version,
+                      AsBytes(stored.record.source())));
+    KMS_ASSIGN_OR_RETURN(
+        read.shadow_references,
+        ReadReferences(view, inputs, session.name_space, read.key.policy(),
+                       version, *compiled.policy));
+    read.shadow = compiled.policy;
+    return absl::OkStatus();
+  };
+  read.shadow_fault = RefusalOf(fill());
+}
+
+std::optional<::storage::v1::ShadowVerdict> Appraiser::JudgeShadow(
+    const KnownKey& known, const v1::Claims& claims,
+    const v1::RequestContext& context, absl::Time now) {
+  if (known.shadow_version == 0) return std::nullopt;
+  ::storage::v1::ShadowVerdict verdict;
+  verdict.set_policy_version(known.shadow_version);
+  if (known.shadow == nullptr) {
+    verdict.set_code(known.shadow_fault);
+    return verdict;
+  }
+  const v1::Decision decision = policy::Appraise(*known.shadow, claims, context,
+                                                 now, *known.shadow_references);
+  verdict.set_code(decision.code());
+  AddFailedRules(decision, kShadowRulesMax, verdict);
+  return verdict;
 }
 
 // From here on every refusal is one of verified Evidence: the judgement says
@@ -188,7 +260,7 @@ absl::Status Appraiser::Decide(const storage::StateView& view,
   absl::Status readable;
   if (known == nullptr) {
     known = read = std::make_shared<KnownKey>();
-    readable = ReadKey(view, session, *read);
+    readable = ReadKey(view, inputs, session, *read);
   }
   judgement.key_id = known->key.key_id();
   judgement.key_version = known->version;
@@ -205,9 +277,10 @@ absl::Status Appraiser::Decide(const storage::StateView& view,
   context.set_key_version(known->version);
   context.set_purpose(PurposeOf(session));
   context.set_artifact_digest(session.artifact_digest);
-  judgement.decision =
-      policy::Appraise(*known->policy.policy, claims, context, now);
+  judgement.decision = policy::Appraise(*known->policy.policy, claims, context,
+                                        now, *known->references);
   judgement.decision.set_policy_version(known->policy_version);
+  judgement.shadow = JudgeShadow(*known, claims, context, now);
   if (!judgement.decision.allowed()) {
     return Refuse(judgement.decision.code(), judgement.decision.reason());
   }

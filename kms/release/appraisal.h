@@ -22,11 +22,14 @@
 #include "kms/instance/instance.h"
 #include "kms/lifecycle/wrapped_blob.h"
 #include "kms/release/limits.h"
+#include "policy/document/references.h"
 #include "policy/verifier/verified_cache.h"
 #include "policy/verifier/verifier.h"
 #include "proto/kms/v1/claims.pb.h"
 #include "proto/kms/v1/decision.pb.h"
+#include "proto/kms/v1/refusal.pb.h"
 #include "proto/kms/v1/release.pb.h"
+#include "proto/storage/v1/command.pb.h"
 #include "storage/state/state_view.h"
 
 namespace kms::release {
@@ -63,6 +66,8 @@ struct Judgement {
   // learn of it is ForWorkload's answer.
   absl::Status verdict;
   v1::Decision decision;  // Empty if it did not come to the policy.
+  // What the policy's shadow version says of the same; it decides nothing.
+  std::optional<::storage::v1::ShadowVerdict> shadow;
 
   // Of what was judged; empty or 0 as far as it did not come to it.
   std::string key_id;  // 16 bytes.
@@ -81,6 +86,17 @@ struct Judgement {
 // as DEBUG_DENIED is only ever a stored policy's.
 absl::Status ForWorkload(const absl::Status& verdict);
 
+// The ids of the first `most` rules that were not true, in policy order.
+template <typename Op>
+void AddFailedRules(const v1::Decision& decision, int most, Op& op) {
+  for (const v1::RuleResult& rule : decision.rules()) {
+    if (rule.outcome() != v1::RuleResult::TRUE &&
+        op.failed_rules_size() < most) {
+      op.add_failed_rules(rule.id());
+    }
+  }
+}
+
 class Appraiser {
  public:
   explicit Appraiser(std::shared_ptr<collateral::AppraisalInputsCache> inputs)
@@ -97,6 +113,9 @@ class Appraiser {
                                   const Session& session, absl::Time now);
 
  private:
+  // Some are large, so the keys under one policy share them.
+  using SharedReferences = std::shared_ptr<const policy::ReferenceSets>;
+
   // What the state says of a key that was once released. Remembered, because
   // five rows are read and opened for it, and it is the same until a key or
   // policy changes. Apply checks all of it again, where the release is ordered.
@@ -105,6 +124,13 @@ class Appraiser {
     uint32_t version = 0;  // That was asked for, or the primary one.
     uint32_t policy_version = 0;
     admin::CachedPolicy policy;
+    uint32_t shadow_version = 0;  // 0: none.
+    // Null: there is none, or it cannot be read, and `shadow_fault` says why.
+    std::shared_ptr<const policy::CompiledPolicy> shadow;
+    v1::RefusalCode shadow_fault = v1::REFUSAL_CODE_UNSPECIFIED;
+    // The stored Reference Values that the two read; as `shadow` if null.
+    SharedReferences references;
+    SharedReferences shadow_references;
     ::storage::v1::KeyMaterial material;
   };
   // Those of one state; another state empties it.
@@ -113,6 +139,7 @@ class Appraiser {
     uint64_t epoch = 0;
     uint64_t settings_index = 0;
     std::map<std::string, std::shared_ptr<const KnownKey>> by_name;
+    std::map<std::string, SharedReferences> references;  // By policy version.
 
     bool IsOf(const storage::StateView& view) const;
   };
@@ -120,10 +147,24 @@ class Appraiser {
                                             const std::string& name);
   void Remember(const storage::StateView& view, const std::string& name,
                 std::shared_ptr<const KnownKey> known);
+  // What the shadow version of `known`'s policy says; nothing without one.
+  static std::optional<::storage::v1::ShadowVerdict> JudgeShadow(
+      const KnownKey& known, const v1::Claims& claims,
+      const v1::RequestContext& context, absl::Time now);
+  // What `policy`, a version of the one named, reads of stored sets.
+  absl::StatusOr<SharedReferences> ReadReferences(
+      const storage::StateView& view, const collateral::AppraisalInputs& inputs,
+      const std::string& name_space, const std::string& policy_name,
+      uint32_t version, const policy::CompiledPolicy& policy);
   // Fills `read` with all but the material, as far as it comes.
-  absl::Status ReadKey(const storage::StateView& view, const Session& session,
-                       KnownKey& read);
-
+  absl::Status ReadKey(const storage::StateView& view,
+                       const collateral::AppraisalInputs& inputs,
+                       const Session& session, KnownKey& read);
+  // Fills in the shadow version. Whatever keeps it from being read is what it
+  // says: it must not cost a release.
+  void ReadShadow(const storage::StateView& view,
+                  const collateral::AppraisalInputs& inputs,
+                  const Session& session, uint32_t version, KnownKey& read);
   absl::Status Decide(const storage::StateView& view,
                       const collateral::AppraisalInputs& inputs,
                       const Session& session, const v1::Claims& claims,

@@ -28,6 +28,7 @@ inline constexpr size_t kKnownKeysMax = 1024;
 
 // Rule ids in a refusal's leaf.
 inline constexpr int kFailedRulesMax = 32;
+inline constexpr int kShadowRulesMax = 8;
 
 // Evidence deleted in one tick: a minute at 1,000 releases a second.
 inline constexpr size_t kPrunedPerTickMax = 60'000;

@@ -50,6 +50,13 @@ void FillJudged(const Session& session, const Judgement& judgement, Op& op) {
   op.set_challenge_hash(session.challenge_hash);
   op.set_evidence_digest(session.evidence_digest);
   op.set_claims_digest(judgement.claims_digest);
+  if (judgement.shadow.has_value()) *op.mutable_shadow() = *judgement.shadow;
+  for (const v1::ReferenceInput& used : judgement.decision.references()) {
+    auto& told = *op.add_references();
+    told.set_set(used.set());
+    told.set_version(used.version());
+    told.set_digest(used.digest());
+  }
 }
 
 ::storage::v1::Command NewWorkloadCommand(const Session& session,
@@ -240,12 +247,7 @@ void ReleaseHandler::RecordRefusal(
   ::storage::v1::RecordRefusal& refusal = *command.mutable_record_refusal();
   FillJudged(session, judgement, refusal);
   refusal.set_code(RefusalOf(judgement.verdict));
-  for (const v1::RuleResult& rule : judgement.decision.rules()) {
-    if (rule.outcome() != v1::RuleResult::TRUE &&
-        refusal.failed_rules_size() < kFailedRulesMax) {
-      refusal.add_failed_rules(rule.id());
-    }
-  }
+  AddFailedRules(judgement.decision, kFailedRulesMax, refusal);
   // The workload is refused whether or not the log could record it; what it
   // could not is counted. Evidence is kept for leaves only: any genuine TEE
   // can be refused, as often as it likes.

@@ -10,6 +10,9 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "kms/admin/policy_handlers.h"
 #include "kms/audit/checkpoint_signer.h"
 #include "kms/base/refusal.h"
@@ -138,6 +141,201 @@ TEST_F(ReleaseHandlerTest, RecordsTheReleaseThatItAnswers) {
                           test_->clock.Now() + absl::Minutes(1));
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(LastLeaf().released().policy(), "guests");
+}
+
+// Whatever is wrong with a shadow is what the leaf says of it.
+TEST_F(ReleaseHandlerTest, AShadowCostsNoRelease) {
+  const admin::PolicyHandlers policies(test_->holder);
+  const auto shadow_of = [&](const std::string& document) {
+    v1::PutPolicyRequest policy;
+    policy.set_name("guests");
+    policy.set_document(document);
+    policy.set_state(v1::POLICY_SHADOW);
+    EXPECT_TRUE(policies.PutPolicy(TestAdministrator(), policy).ok());
+    EXPECT_TRUE(Release(Request(Challenge())).ok());
+    return LastLeaf().released().shadow().code();
+  };
+  EXPECT_EQ(shadow_of(absl::StrReplaceAll(
+                kPolicy, {{"claims.cpu.snp.vmpl == 0u",
+                           "\"1u / claims.cpu.snp.vmpl == 1u || false\""}})),
+            v1::POLICY_ERROR);
+  EXPECT_EQ(shadow_of(absl::StrReplaceAll(
+                kPolicy, {{"rules:", "reference: {r: {set: none}}\nrules:"}})),
+            v1::REFERENCE_VALUES_EXPIRED);
+  EXPECT_EQ(shadow_of(absl::StrReplaceAll(
+                kPolicy, {{"lease: 1h", "lease: 1h, concurrent: 1"}})),
+            v1::REFUSAL_CODE_UNSPECIFIED);
+}
+
+// A shadow version says what it would have said, and decides nothing.
+TEST_F(ReleaseHandlerTest, RecordsWhatTheShadowWouldHaveDecided) {
+  const admin::PolicyHandlers policies(test_->holder);
+  const auto put = [&](const char* rule, v1::PolicyState state) {
+    v1::PutPolicyRequest policy;
+    policy.set_name("guests");
+    policy.set_document(absl::StrReplaceAll(kPolicy, {{"vmpl == 0u", rule}}));
+    policy.set_state(state);
+    ASSERT_TRUE(policies.PutPolicy(TestAdministrator(), policy).ok());
+  };
+  const auto release = [this] {
+    return RefusalOf(Release(Request(Challenge())));
+  };
+  EXPECT_EQ(release(), v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_FALSE(LastLeaf().released().has_shadow());
+  put("vmpl == 3u", v1::POLICY_SHADOW);
+  for (int i = 0; i < 2; ++i) {  // As read, and as remembered.
+    EXPECT_EQ(release(), v1::REFUSAL_CODE_UNSPECIFIED);
+    const v1::Released leaf = LastLeaf().released();
+    EXPECT_EQ(leaf.policy_version(), 1u);
+    EXPECT_EQ(leaf.shadow().policy_version(), 2u);
+    EXPECT_EQ(leaf.shadow().code(), v1::POLICY_DENIED);
+    ASSERT_EQ(leaf.shadow().failed_rules_size(), 1);
+    EXPECT_EQ(leaf.shadow().failed_rules(0), "vmpl");
+  }
+  // The strict one decides now, and the lax one watches.
+  v1::SetPolicyStateRequest change;
+  change.set_name("guests");
+  change.set_version(2);
+  change.set_state(v1::POLICY_ACTIVE);
+  ASSERT_TRUE(policies.SetPolicyState(TestAdministrator(), change).ok());
+  change.set_version(1);
+  change.set_state(v1::POLICY_SHADOW);
+  ASSERT_TRUE(policies.SetPolicyState(TestAdministrator(), change).ok());
+  EXPECT_EQ(release(), v1::POLICY_DENIED);
+  const v1::Refused leaf = LastLeaf().refused();
+  EXPECT_EQ(leaf.policy_version(), 2u);
+  EXPECT_EQ(leaf.shadow().policy_version(), 1u);
+  EXPECT_EQ(leaf.shadow().code(), v1::REFUSAL_CODE_UNSPECIFIED);
+  EXPECT_EQ(leaf.shadow().failed_rules_size(), 0);
+}
+
+TEST_F(ReleaseHandlerTest, APolicyWithoutAnActiveVersionReleasesNothing) {
+  v1::SetPolicyStateRequest change;
+  change.set_name("guests");
+  change.set_version(1);
+  change.set_state(v1::POLICY_RETIRED);
+  ASSERT_TRUE(admin::PolicyHandlers(test_->holder)
+                  .SetPolicyState(TestAdministrator(), change)
+                  .ok());
+  EXPECT_EQ(RefusalOf(Release(Request(Challenge()))), v1::POLICY_DENIED);
+  EXPECT_EQ(LastLeaf().refused().code(), v1::NO_POLICY);
+}
+
+TEST_F(ReleaseHandlerTest, NamesTheReferenceValuesThatItsRulesRead) {
+  const admin::PolicyHandlers policies(test_->holder);
+  v1::PutReferenceSetRequest set;
+  set.set_name("images");
+  set.set_file(absl::StrCat(
+      R"({"values": [")",
+      absl::BytesToHexString(simtee::SnpGuest().measurement), "\"]}"));
+  const auto stored = policies.PutReferenceSet(TestAdministrator(), set);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  v1::PutPolicyRequest policy;
+  policy.set_name("guests");
+  policy.set_document(absl::StrReplaceAll(
+      kPolicy, {{"rules:", "reference: {images: {set: images}}\nrules:"},
+                {"claims.cpu.snp.vmpl == 0u",
+                 "claims.cpu.measurement in reference.images"}}));
+  ASSERT_TRUE(policies.PutPolicy(TestAdministrator(), policy).ok());
+  for (int i = 0; i < 2; ++i) {  // As read, and as remembered.
+    ASSERT_TRUE(Release(Request(Challenge())).ok());
+    const v1::Released leaf = LastLeaf().released();
+    ASSERT_EQ(leaf.references_size(), 1);
+    EXPECT_EQ(leaf.references(0).set(), "images");
+    EXPECT_EQ(leaf.references(0).version(), 1u);
+    EXPECT_EQ(leaf.references(0).digest(), stored->digest());
+  }
+  v1::EndReferenceVersionRequest end;
+  end.set_name("images");
+  end.set_version(1);
+  ASSERT_TRUE(policies.EndReferenceVersion(TestAdministrator(), end).ok());
+  EXPECT_EQ(RefusalOf(Release(Request(Challenge()))),
+            v1::REFERENCE_VALUES_EXPIRED);
+  EXPECT_EQ(LastLeaf().refused().references_size(), 0);
+}
+
+// What a policy would have decided on what was decided.
+TEST_F(ReleaseHandlerTest, JudgesRecordedRequestsAgain) {
+  const v1::ReleaseKeyRequest request = Request(Challenge());
+  ASSERT_TRUE(Release(request).ok());
+  ASSERT_TRUE(Release(request).ok());  // A repeat, which is one request.
+  ASSERT_TRUE(Release(Request(Challenge())).ok());
+  const uint64_t released = test_->View().tree_size() - 1;
+  simtee::SnpGuest guest;
+  guest.vmpl = 3;
+  EXPECT_EQ(RefusalOf(Release(Request(Challenge(), guest))), v1::POLICY_DENIED);
+  const uint64_t refused = test_->View().tree_size() - 1;
+
+  const admin::PolicyHandlers policies(test_->holder);
+  v1::DryRunPolicyRequest dry_run;
+  dry_run.set_document(absl::StrReplaceAll(kPolicy, {{"== 0u", "== 3u"}}));
+  auto outcome = policies.DryRunPolicy(TestAdministrator(), dry_run);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(outcome->judged(), 3u);
+  ASSERT_EQ(outcome->groups_size(), 2);
+  const auto& lost = outcome->groups(0);
+  EXPECT_EQ(lost.count(), 2u);
+  EXPECT_TRUE(lost.allowed_then());
+  EXPECT_FALSE(lost.allowed_now());
+  EXPECT_EQ(lost.code_now(), v1::POLICY_DENIED);
+  EXPECT_EQ(lost.reason_now(), "policy: rule vmpl is false");
+  EXPECT_EQ(lost.first_leaf(), released);
+  const auto& won = outcome->groups(1);
+  EXPECT_EQ(won.count(), 1u);
+  EXPECT_EQ(won.code_then(), v1::POLICY_DENIED);
+  EXPECT_TRUE(won.allowed_now());
+  EXPECT_EQ(won.first_leaf(), refused);
+  // The policy that decided would decide the same again.
+  dry_run.clear_document();
+  dry_run.set_name("guests");
+  outcome = policies.DryRunPolicy(TestAdministrator(), dry_run);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  ASSERT_EQ(outcome->groups_size(), 2);
+  EXPECT_TRUE(outcome->groups(0).allowed_now());
+  EXPECT_EQ(outcome->groups(0).count(), 2u);
+  EXPECT_FALSE(outcome->groups(1).allowed_now());
+  dry_run.set_limit(1);
+  EXPECT_EQ(policies.DryRunPolicy(TestAdministrator(), dry_run)->judged(), 1u);
+  dry_run.set_decided_by("another");
+  EXPECT_EQ(policies.DryRunPolicy(TestAdministrator(), dry_run)->judged(), 0u);
+  dry_run.set_limit(1001);
+  EXPECT_EQ(
+      RefusalOf(policies.DryRunPolicy(TestAdministrator(), dry_run).status()),
+      v1::REQUEST_TOO_LARGE);
+
+  v1::ExplainDecisionRequest explain;
+  explain.set_leaf_index(refused);
+  const auto why = policies.ExplainDecision(TestAdministrator(), explain);
+  ASSERT_TRUE(why.ok()) << why.status();
+  EXPECT_FALSE(why->allowed_then());
+  EXPECT_EQ(why->code_then(), v1::POLICY_DENIED);
+  EXPECT_EQ(why->decision().policy_version(), 1u);
+  ASSERT_EQ(why->decision().rules_size(), 1);
+  EXPECT_EQ(why->decision().rules(0).seen(), "3");
+  EXPECT_EQ(why->decision().rules(0).sources(0).path(), "claims.cpu.snp.vmpl");
+  explain.set_leaf_index(0);
+  EXPECT_EQ(
+      RefusalOf(
+          policies.ExplainDecision(TestAdministrator(), explain).status()),
+      v1::REQUEST_MALFORMED);
+  explain.set_leaf_index(refused + 1);
+  EXPECT_EQ(
+      RefusalOf(
+          policies.ExplainDecision(TestAdministrator(), explain).status()),
+      v1::NOT_FOUND);
+  test_->clock.Advance(absl::Hours(24 * 366));
+  ASSERT_TRUE(
+      test_->get()->evidence_archive->Prune(test_->clock.Now(), 100).ok());
+  explain.set_leaf_index(refused);
+  EXPECT_EQ(
+      RefusalOf(
+          policies.ExplainDecision(TestAdministrator(), explain).status()),
+      v1::NOT_FOUND);
+  dry_run.set_limit(10);
+  dry_run.clear_decided_by();
+  EXPECT_EQ(
+      policies.DryRunPolicy(TestAdministrator(), dry_run)->without_evidence(),
+      3u);
 }
 
 TEST_F(ReleaseHandlerTest, JudgesAKeyThatItRememberedByWhatHoldsNow) {

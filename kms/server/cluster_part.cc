@@ -48,23 +48,25 @@ bool OutcomeUnknown(const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ClusterPart>> ClusterPart::Create(
-    const ClusterConfig& config, const InstanceHolder& holder,
-    const Clock& clock, const EventLog& log,
+    const ClusterConfig& config, attester::Attester* attester,
+    const InstanceHolder& holder, const Clock& clock, const EventLog& log,
     std::function<absl::Duration()> boot_time) {
   KMS_ASSIGN_OR_RETURN(PeerTls tls, ReadPeerTls(config));
   KMS_ASSIGN_OR_RETURN(std::optional<Secret> token,
                        ReadToken(config.development_token_file));
   return std::unique_ptr<ClusterPart>(
-      new ClusterPart(config, holder, clock, log, std::move(boot_time),
-                      std::move(tls), std::move(token)));
+      new ClusterPart(config, attester, holder, clock, log,
+                      std::move(boot_time), std::move(tls), std::move(token)));
 }
 
 ClusterPart::ClusterPart(const ClusterConfig& config,
+                         attester::Attester* attester,
                          const InstanceHolder& holder, const Clock& clock,
                          const EventLog& log,
                          std::function<absl::Duration()> boot_time, PeerTls tls,
                          std::optional<Secret> token)
     : config_(config),
+      attester_(attester),
       holder_(holder),
       clock_(clock),
       log_(log),
@@ -230,9 +232,10 @@ absl::StatusOr<seal::JoinedCluster> ClusterPart::AskToJoin(
 }
 
 absl::StatusOr<cluster::ProveFn> ClusterPart::Prover() const {
+  if (attester_ != nullptr) return cluster::ProveByEvidence(*attester_);
   if (!token_.has_value()) {
     return absl::FailedPreconditionError(
-        "join: no development token, and this build asks no attester");
+        "join: neither an attester nor a development token is configured");
   }
   KMS_ASSIGN_OR_RETURN(Secret token, token_->Clone());
   return cluster::ProveByToken(std::move(token));

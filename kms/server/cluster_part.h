@@ -21,6 +21,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "grpcpp/server.h"
+#include "kms/attester/attester.h"
 #include "kms/base/clock.h"
 #include "kms/cluster/donor.h"
 #include "kms/cluster/head_exchange.h"
@@ -37,11 +38,12 @@ namespace kms::server {
 
 class ClusterPart {
  public:
-  // All but `config` outlive it. kInvalidArgument and the files' codes: a file
-  // of the configuration cannot be used.
+  // All but `config` outlive it. `attester`: what it joins by; null: it can
+  // only join by the development token. kInvalidArgument and the files' codes:
+  // a file of the configuration cannot be used.
   static absl::StatusOr<std::unique_ptr<ClusterPart>> Create(
-      const ClusterConfig& config, const InstanceHolder& holder,
-      const Clock& clock, const EventLog& log,
+      const ClusterConfig& config, attester::Attester* attester,
+      const InstanceHolder& holder, const Clock& clock, const EventLog& log,
       std::function<absl::Duration()> boot_time);
   ~ClusterPart() { Stop(); }
 
@@ -71,10 +73,10 @@ class ClusterPart {
   void Stop();
 
  private:
-  ClusterPart(const ClusterConfig& config, const InstanceHolder& holder,
-              const Clock& clock, const EventLog& log,
-              std::function<absl::Duration()> boot_time, PeerTls tls,
-              std::optional<Secret> token);
+  ClusterPart(const ClusterConfig& config, attester::Attester* attester,
+              const InstanceHolder& holder, const Clock& clock,
+              const EventLog& log, std::function<absl::Duration()> boot_time,
+              PeerTls tls, std::optional<Secret> token);
 
   void Run(seal::Unsealer* unsealer, std::function<void()> changed);
   bool TryJoin(seal::Unsealer& unsealer,
@@ -86,6 +88,7 @@ class ClusterPart {
             const absl::Status& status) const;
 
   const ClusterConfig config_;
+  attester::Attester* const attester_;
   const InstanceHolder& holder_;
   const Clock& clock_;
   const EventLog& log_;

@@ -547,6 +547,15 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
       mapping.Check(node);
     };
   };
+  // Of the ways to attest there is one.
+  const auto alone = [&](Mapping::ReadFn read) {
+    return [&, read](const YAML::Node& node, const std::string& key) {
+      if (config.attester.built_in.empty() && config.attester.command.empty()) {
+        return read(node, key);
+      }
+      faults.Add(node.Mark(), key, "want one of attester and attester_command");
+    };
+  };
   Mapping("", faults)
       .Key("listen", Need::kRequired, values.Addresses(config.listen))
       .Key("data_dir", Need::kRequired, values.AbsolutePath(config.data_dir))
@@ -590,6 +599,15 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
                         }));
              })(node, key);
            })
+      .Key("attester", Need::kOptional,
+           alone(values.OneOf<std::string>(
+               config.attester.built_in,
+               {{"sev-snp", "sev-snp"}, {"tdx", "tdx"}})))
+      .Key("attester_command", Need::kOptional,
+           alone(values.AbsolutePath(config.attester.command)))
+      .Key("attester_timeout", Need::kOptional,
+           values.Duration(config.attester.timeout, absl::Seconds(1),
+                           absl::Minutes(10)))
       .Key("cluster", Need::kOptional, nested([&](Mapping& mapping) {
              DescribeCluster(values, faults, config.cluster, mapping);
            }))

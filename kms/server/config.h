@@ -18,6 +18,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "kms/attester/make_attester.h"
+#include "kms/seal/seal_file.h"
 #include "kms/seal/seal_options.h"
 
 namespace kms::server {
@@ -102,6 +104,9 @@ struct Config {
   std::optional<seal::SealOptions> seal_before;
   std::vector<std::string> simulated_anchors;
   CollateralConfig collateral;
+  // How this instance proves what it runs on: to those whom it joins, and to
+  // clients who ask. Default: it cannot.
+  attester::AttesterOptions attester;
   ClusterConfig cluster;
   Limits limits;
   // How long judged Evidence is kept, encrypted, for auditors; zero: not.

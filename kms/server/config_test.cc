@@ -118,6 +118,37 @@ TEST(ConfigTest, FaultsOfEtcdNameTheirLine) {
   }
 }
 
+TEST(ConfigTest, AttestsBySomethingNamedOnceOrNotAtAll) {
+  const auto smallest = ParseConfig(kSmallest, "f.yaml");
+  EXPECT_EQ(smallest->attester.built_in, "");
+  EXPECT_EQ(smallest->attester.command, "");
+  EXPECT_EQ(ParseConfig(absl::StrCat(kSmallest, "attester: tdx\n"), "f.yaml")
+                ->attester.built_in,
+            "tdx");
+  const auto program =
+      ParseConfig(absl::StrCat(kSmallest,
+                               "attester_command: /usr/lib/kms/attester\n"
+                               "attester_timeout: 5s\n"),
+                  "f.yaml");
+  ASSERT_TRUE(program.ok()) << program.status();
+  EXPECT_EQ(program->attester.command, "/usr/lib/kms/attester");
+  EXPECT_EQ(program->attester.timeout, absl::Seconds(5));
+
+  const auto fault = [](const std::string& lines) {
+    return FaultsOf(absl::StrCat(kSmallest, lines));
+  };
+  EXPECT_THAT(fault("attester: sgx\n"),
+              HasSubstr("f.yaml:9:11: attester: want one of sev-snp, tdx"));
+  EXPECT_THAT(fault("attester_command: attester\n"),
+              HasSubstr("attester_command: want an absolute path"));
+  EXPECT_THAT(fault("attester_timeout: 0s\n"), HasSubstr("want a duration"));
+  for (const char* both : {"attester: tdx\nattester_command: /a\n",
+                           "attester_command: /a\nattester: tdx\n"}) {
+    EXPECT_THAT(fault(both),
+                HasSubstr("want one of attester and attester_command"));
+  }
+}
+
 TEST(ConfigTest, NothingThatDecidesAboutSecurityHasADefault) {
   for (const char* key : {"listen", "data_dir", "administrators", "seal"}) {
     const std::string faults =
@@ -166,7 +197,7 @@ TEST(ConfigTest, SuggestsTheKeyThatWasMeant) {
               HasSubstr("f.yaml:5:3: tls: unknown key \"privat_key\", did you "
                         "mean \"private_key\"?"));
   EXPECT_THAT(FaultsOf(std::string(kSmallest) + "completely_else: 1\n"),
-              HasSubstr("want one of administrators, challenge_ttl,"));
+              HasSubstr("want one of administrators, attester,"));
 }
 
 TEST(ConfigTest, AnUnknownKeyIsMadeHarmlessToATerminal) {

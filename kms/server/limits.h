@@ -51,6 +51,13 @@ inline constexpr absl::Duration kRetryHint = absl::Milliseconds(500);
 // Rates are averages over this long: a burst of it is let through.
 inline constexpr double kRateBurstSeconds = 10;
 
+// Evidence of this instance itself, each made by the TEE's firmware: of one
+// client network, and of all together. A kmsctl that requires it asks once.
+inline constexpr double kServerEvidencePerNetwork = 2;
+inline constexpr double kServerEvidencePerSecond = 5;
+// Calls that wait for the attester, each with a thread.
+inline constexpr int kServerEvidenceWaitersMax = 16;
+
 // Threads beside those that work on requests: gRPC's own pollers.
 inline constexpr int kSpareThreads = 8;
 

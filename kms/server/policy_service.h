@@ -44,12 +44,101 @@ class PolicyService final : public v1::PolicyService::Service {
                         });
   }
 
+  grpc::Status ListPolicyVersions(grpc::ServerContext* context,
+                                  const v1::ListPolicyVersionsRequest* request,
+                                  v1::ListPoliciesResponse* response) override {
+    return gate_.Answer(AdministratorRpc("PolicyService.ListPolicyVersions"),
+                        *context, *request, *response, [&](const Call& call) {
+                          return handlers_.ListPolicyVersions(call.caller,
+                                                              *request);
+                        });
+  }
+
+  grpc::Status SetPolicyState(grpc::ServerContext* context,
+                              const v1::SetPolicyStateRequest* request,
+                              v1::Policy* response) override {
+    return gate_.Answer(AdministratorRpc("PolicyService.SetPolicyState"),
+                        *context, *request, *response, [&](const Call& call) {
+                          return handlers_.SetPolicyState(call.caller,
+                                                          *request);
+                        });
+  }
+
+  grpc::Status RevertPolicy(grpc::ServerContext* context,
+                            const v1::RevertPolicyRequest* request,
+                            v1::Policy* response) override {
+    return gate_.Answer(AdministratorRpc("PolicyService.RevertPolicy"),
+                        *context, *request, *response, [&](const Call& call) {
+                          return handlers_.RevertPolicy(call.caller, *request);
+                        });
+  }
+
   grpc::Status TestPolicy(grpc::ServerContext* context,
                           const v1::TestPolicyRequest* request,
                           v1::TestPolicyResponse* response) override {
     return gate_.Answer(AdministratorRpc("PolicyService.TestPolicy"), *context,
                         *request, *response, [&](const Call& call) {
                           return handlers_.TestPolicy(call.caller, *request);
+                        });
+  }
+
+  grpc::Status PutReferenceSet(grpc::ServerContext* context,
+                               const v1::PutReferenceSetRequest* request,
+                               v1::ReferenceSetVersion* response) override {
+    return gate_.Answer(AdministratorRpc("PolicyService.PutReferenceSet"),
+                        *context, *request, *response, [&](const Call& call) {
+                          return handlers_.PutReferenceSet(call.caller,
+                                                           *request);
+                        });
+  }
+
+  grpc::Status GetReferenceSet(grpc::ServerContext* context,
+                               const v1::GetReferenceSetRequest* request,
+                               v1::ReferenceSetVersion* response) override {
+    return gate_.Answer(AdministratorRpc("PolicyService.GetReferenceSet"),
+                        *context, *request, *response, [&](const Call& call) {
+                          return handlers_.GetReferenceSet(call.caller,
+                                                           *request);
+                        });
+  }
+
+  grpc::Status ListReferenceSets(
+      grpc::ServerContext* context, const v1::ListReferenceSetsRequest* request,
+      v1::ListReferenceSetsResponse* response) override {
+    return gate_.Answer(AdministratorRpc("PolicyService.ListReferenceSets"),
+                        *context, *request, *response, [&](const Call& call) {
+                          return handlers_.ListReferenceSets(call.caller,
+                                                             *request);
+                        });
+  }
+
+  grpc::Status EndReferenceVersion(
+      grpc::ServerContext* context,
+      const v1::EndReferenceVersionRequest* request,
+      v1::ReferenceSetVersion* response) override {
+    return gate_.Answer(AdministratorRpc("PolicyService.EndReferenceVersion"),
+                        *context, *request, *response, [&](const Call& call) {
+                          return handlers_.EndReferenceVersion(call.caller,
+                                                               *request);
+                        });
+  }
+
+  grpc::Status DryRunPolicy(grpc::ServerContext* context,
+                            const v1::DryRunPolicyRequest* request,
+                            v1::DryRunPolicyResponse* response) override {
+    return gate_.Answer(AdministratorRpc("PolicyService.DryRunPolicy"),
+                        *context, *request, *response, [&](const Call& call) {
+                          return handlers_.DryRunPolicy(call.caller, *request);
+                        });
+  }
+
+  grpc::Status ExplainDecision(grpc::ServerContext* context,
+                               const v1::ExplainDecisionRequest* request,
+                               v1::ExplainDecisionResponse* response) override {
+    return gate_.Answer(AdministratorRpc("PolicyService.ExplainDecision"),
+                        *context, *request, *response, [&](const Call& call) {
+                          return handlers_.ExplainDecision(call.caller,
+                                                           *request);
                         });
   }
 

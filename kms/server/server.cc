@@ -14,8 +14,11 @@
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "kms/admin/policy_handlers.h"
+#include "kms/attester/make_attester.h"
+#include "kms/attester/server_transcript.h"
 #include "kms/audit/audit_handlers.h"
 #include "kms/audit/checkpoint_signer.h"
+#include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "kms/cluster/cluster_handlers.h"
 #include "kms/collateral/collateral_handlers.h"
@@ -43,6 +46,8 @@
 #include "kms/server/limits.h"
 #include "kms/server/policy_service.h"
 #include "kms/server/seal_service.h"
+#include "kms/server/server_evidence.h"
+#include "kms/server/server_evidence_service.h"
 #include "kms/server/status_handler.h"
 #include "kms/server/status_service.h"
 #include "kms/server/tls.h"
@@ -122,6 +127,26 @@ release::ReleaseOptions ReleaseOptionsOf(const Config& config,
   return options;
 }
 
+// How this instance proves itself. The digest is of the key that clients see;
+// empty, as the attester is null, where nothing is configured.
+struct SelfProof {
+  std::unique_ptr<attester::Attester> attester;
+  std::string tls_key_digest;
+};
+
+absl::StatusOr<SelfProof> SelfProofOf(const Config& config) {
+  SelfProof proof;
+  proof.attester = attester::MakeAttester(config.attester);
+  if (proof.attester == nullptr) return proof;
+  KMS_ASSIGN_OR_RETURN(const std::string pem,
+                       ReadPublicPem(config.tls.certificate));
+  absl::StatusOr<std::string> digest = attester::TlsKeyDigest(pem);
+  // Clients compare it with what they see: it must be readable for them too.
+  if (!digest.ok()) return Annotate(digest.status(), config.tls.certificate);
+  proof.tls_key_digest = *std::move(digest);
+  return proof;
+}
+
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));
 }
@@ -182,10 +207,12 @@ class Server::Impl {
       const Config& config, const Clock& clock, const EventLog& log,
       std::function<void(const absl::Status&)> on_fatal) {
     auto holder = std::make_unique<InstanceHolder>();
+    KMS_ASSIGN_OR_RETURN(SelfProof proof, SelfProofOf(config));
     std::unique_ptr<ClusterPart> cluster;
     if (!config.cluster.listen.empty()) {
-      KMS_ASSIGN_OR_RETURN(cluster, ClusterPart::Create(config.cluster, *holder,
-                                                        clock, log, BootTime));
+      KMS_ASSIGN_OR_RETURN(
+          cluster, ClusterPart::Create(config.cluster, proof.attester.get(),
+                                       *holder, clock, log, BootTime));
     }
     const auto told = [&log, on_fatal,
                        cluster = cluster.get()](const absl::Status& status) {
@@ -221,9 +248,9 @@ class Server::Impl {
       KMS_ASSIGN_OR_RETURN(metrics,
                            metrics::Endpoint::Open(config.metrics_listen));
     }
-    std::unique_ptr<Impl> impl(new Impl(config, clock, log, std::move(holder),
-                                        std::move(cluster), std::move(unsealer),
-                                        std::move(metrics)));
+    std::unique_ptr<Impl> impl(
+        new Impl(config, clock, log, std::move(holder), std::move(proof),
+                 std::move(cluster), std::move(unsealer), std::move(metrics)));
     KMS_RETURN_IF_ERROR(impl->Listen());
     return impl;
   }
@@ -252,7 +279,7 @@ class Server::Impl {
 
  private:
   Impl(const Config& config, const Clock& clock, const EventLog& log,
-       std::unique_ptr<InstanceHolder> holder,
+       std::unique_ptr<InstanceHolder> holder, SelfProof proof,
        std::unique_ptr<ClusterPart> cluster,
        std::unique_ptr<seal::Unsealer> unsealer,
        std::unique_ptr<metrics::Endpoint> metrics)
@@ -260,6 +287,7 @@ class Server::Impl {
         clock_(clock),
         log_(log),
         holder_(std::move(holder)),
+        attester_(std::move(proof.attester)),
         cluster_(std::move(cluster)),
         unsealer_(std::move(unsealer)),
         admission_(config.limits.requests_in_flight),
@@ -273,6 +301,8 @@ class Server::Impl {
                           config.limits.challenges_per_second, &admission_,
                           holder_.get(), &log, &clock, call_metrics_.get()}),
         status_(*unsealer_, *holder_, Warnings(config)),
+        server_evidence_({attester_.get(), std::move(proof.tls_key_digest),
+                          [this] { return unsealer_->state(); }, &clock}),
         release_(*holder_, clock, checkpoints_,
                  ReleaseOptionsOf(config, cluster_.get()), inputs_),
         keys_(*holder_, config.destruction_wait_min),
@@ -293,6 +323,7 @@ class Server::Impl {
                                     }}),
         auto_unseal_(*unsealer_, log),
         status_service_(gate_, status_),
+        server_evidence_service_(gate_, server_evidence_),
         seal_service_(gate_, seal_, heartbeat_),
         workload_service_(gate_, release_),
         key_service_(gate_, keys_),
@@ -325,6 +356,7 @@ class Server::Impl {
       builder.AddListeningPort(config_.listen[i], credentials, &ports_[i]);
     }
     builder.RegisterService(&status_service_);
+    builder.RegisterService(&server_evidence_service_);
     builder.RegisterService(&seal_service_);
     builder.RegisterService(&workload_service_);
     builder.RegisterService(&key_service_);
@@ -392,6 +424,7 @@ class Server::Impl {
   bool drained_ = false;
 
   const std::unique_ptr<InstanceHolder> holder_;
+  const std::unique_ptr<attester::Attester> attester_;  // Null: none.
   const std::unique_ptr<ClusterPart> cluster_;  // Null: a single instance.
   std::unique_ptr<seal::Unsealer> unsealer_;
   Admission admission_;
@@ -400,6 +433,7 @@ class Server::Impl {
   Gate gate_;
 
   StatusHandler status_;
+  ServerEvidence server_evidence_;
   audit::CheckpointSigner checkpoints_;  // The only one.
   const std::shared_ptr<collateral::AppraisalInputsCache> inputs_ =
       std::make_shared<collateral::AppraisalInputsCache>();
@@ -416,6 +450,7 @@ class Server::Impl {
   std::unique_ptr<CollateralFetch> fetch_;  // Null: no mirror.
 
   StatusService status_service_;
+  ServerEvidenceService server_evidence_service_;
   SealService seal_service_;
   WorkloadService workload_service_;
   KeyService key_service_;

@@ -145,8 +145,8 @@ class Parser {
 
   bool MakeItem(const Head& head, int depth, Item& item) {
     if (head.kind == Head::Kind::kBreak) return Fail("a break without a start");
-    if (items_++ >= kItemsMax) return Fail("too many items");
-    if (depth > kDepthMax) return Fail("nested too deeply");
+    if (items_++ >= rules_.items_max) return Fail("too many items");
+    if (depth > rules_.depth_max) return Fail("nested too deeply");
     item.type_ = head.type;
     item.number_ = head.argument;
     item.bytes_ = head.content;
@@ -170,9 +170,9 @@ class Parser {
 
   bool ParseContent(int depth, Item& item) {
     // A map's number counts pairs. Whatever it says, the items must come, and
-    // there are at most kItemsMax of them.
+    // there are at most items_max of them.
     const uint64_t scale = item.type_ == Type::kMap ? 2 : 1;
-    if (item.number_ > kItemsMax / scale) return Fail("too many items");
+    if (item.number_ > rules_.items_max / scale) return Fail("too many items");
     const uint64_t size = item.number_ * scale;
     while (item.indefinite_ || item.items_.size() < size) {
       Head head;

@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "kms/base/bytes.h"
+#include "policy/cbor/limits.h"
 
 namespace kms::cbor {
 
@@ -75,6 +76,9 @@ struct Rules {
   bool indefinite_containers = false;
   // Heads longer than they need to be.
   bool long_heads = false;
+  // Nesting, and items over the whole input: limits.h says what Evidence needs.
+  int depth_max = kDepthMax;
+  size_t items_max = kItemsMax;
 };
 
 // Exactly one item. EVIDENCE_MALFORMED "`subject`: ..." otherwise.

@@ -11,7 +11,9 @@
 #include "policy/cel/limits.h"
 #include "policy/cel/program.h"
 #include "policy/cel/value.h"
+#include "policy/collateral/age.h"
 #include "policy/document/limits.h"
+#include "policy/document/sources.h"
 #include "policy/verifier/anchors.h"
 
 namespace kms::policy {
@@ -19,6 +21,8 @@ namespace {
 
 // Enough for what most rules make; more comes from the heap.
 constexpr size_t kScratchBytes = 1024;
+
+constexpr size_t kFixedVariables = 3;  // claims, request, now.
 
 // Denies, unless something was denied already: the first cause is the code.
 void Deny(v1::Decision& decision, v1::RefusalCode code, std::string reason) {
@@ -106,6 +110,28 @@ void CheckAnchors(const CompiledPolicy& policy, const v1::Claims& claims,
   }
 }
 
+// Over what is required, not over what arrived: a role of which nothing was
+// used is older than any bound.
+void CheckCollateralAge(const CompiledPolicy& policy, const v1::Claims& claims,
+                        absl::Time now, v1::Decision& decision) {
+  const CollateralMaxAges& ages = policy.max_collateral_age();
+  for (const auto& [role, max_age] : ages) {
+    bool used = false;
+    bool fresh = true;
+    for (const v1::CollateralClaims& item : claims.collateral()) {
+      if (MaxAgeOf({{role, max_age}}, item.kind()) == std::nullopt) continue;
+      used = true;
+      fresh &= item.issued_us() != 0 &&
+               now - absl::FromUnixMicros(item.issued_us()) <= max_age;
+    }
+    if (used && fresh) continue;
+    Deny(decision, v1::COLLATERAL_STALE,
+         absl::StrCat("policy: collateral of role ", role,
+                      used ? " is older than is allowed"
+                           : " was not used, and its age is bounded"));
+  }
+}
+
 // What is refused unless the document says otherwise.
 void CheckDefaults(const CompiledPolicy& policy, const v1::Claims& claims,
                    v1::Decision& decision) {
@@ -143,6 +169,53 @@ void CheckDefaults(const CompiledPolicy& policy, const v1::Claims& claims,
   }
 }
 
+// A simulator's word on Reference Values counts where it is asked for by name,
+// as its Evidence does.
+bool VouchedFor(const Reference& reference, const ReferenceVersion& version) {
+  const std::vector<std::string>& signers = reference.signed_by;
+  if (signers.empty()) return !version.simulated;
+  return std::find(signers.begin(), signers.end(), version.signer) !=
+         signers.end();
+}
+
+// The values of all versions in force: an upgrade overlaps.
+std::vector<cel::Value> ValuesInForce(const Reference& reference,
+                                      const ReferenceSets& stored,
+                                      absl::Time now, v1::Decision& decision) {
+  std::vector<cel::Value> values;
+  bool any = false;
+  const auto set = stored.find(reference.set);
+  for (size_t i = 0; set != stored.end() && i < set->second.size(); ++i) {
+    const ReferenceVersion& version = set->second[i];
+    if (!version.InForce(now) || !VouchedFor(reference, version)) continue;
+    any = true;
+    for (const std::string& value : version.values) {
+      values.push_back(cel::Value::Bytes(value));
+    }
+    v1::ReferenceInput& used = *decision.add_references();
+    used.set_name(reference.name);
+    used.set_set(reference.set);
+    used.set_version(version.version);
+    used.set_digest(version.digest);
+    used.set_signer(version.signer);
+    if (version.valid_until.has_value()) {
+      used.set_valid_until_us(absl::ToUnixMicros(*version.valid_until));
+    }
+  }
+  // An empty list would make "not in" true.
+  if (!any) {
+    Deny(decision, v1::REFERENCE_VALUES_EXPIRED,
+         absl::StrCat("policy: no version of the reference set ", reference.set,
+                      " is in force"));
+  }
+  return values;
+}
+
+struct Inputs {
+  const v1::Claims& claims;
+  const v1::RequestContext& request;
+};
+
 // What a field of several failures shows: joined, and bounded.
 std::string Joined(const std::vector<std::string>& parts,
                    absl::string_view separator) {
@@ -163,7 +236,7 @@ std::string Joined(const std::vector<std::string>& parts,
 }
 
 void Explain(const CompiledPolicy& policy, const Rule& rule,
-             const std::vector<cel::Failure>& failures,
+             const std::vector<cel::Failure>& failures, const Inputs& inputs,
              v1::RuleResult& result) {
   if (failures.empty()) return;
   const absl::string_view source = rule.expression.text;
@@ -183,10 +256,14 @@ void Explain(const CompiledPolicy& policy, const Rule& rule,
       policy.PositionOf(rule, failures.front().span.begin);
   result.set_line(at.line);
   result.set_column(at.column);
+  for (v1::ValueSource& used :
+       SourcesOf(result.failing(), inputs.claims, inputs.request)) {
+    *result.add_sources() = std::move(used);
+  }
 }
 
 void CheckRule(const CompiledPolicy& policy, const Rule& rule,
-               absl::Span<const cel::Value> values,
+               absl::Span<const cel::Value> values, const Inputs& inputs,
                google::protobuf::Arena& arena, v1::Decision& decision) {
   v1::RuleResult& result = *decision.add_rules();
   result.set_id(rule.id);
@@ -206,7 +283,7 @@ void CheckRule(const CompiledPolicy& policy, const Rule& rule,
           error
               ? std::vector<cel::Failure>{{outcome.error_at, outcome.error, ""}}
               : rule.program.Explain(values, options),
-          result);
+          inputs, result);
   Deny(decision, error ? v1::POLICY_ERROR : v1::POLICY_DENIED,
        absl::StrCat("policy: rule ", rule.id,
                     error ? " could not be evaluated" : " is false"));
@@ -215,24 +292,34 @@ void CheckRule(const CompiledPolicy& policy, const Rule& rule,
 }  // namespace
 
 v1::Decision Appraise(const CompiledPolicy& policy, const v1::Claims& claims,
-                      const v1::RequestContext& request, absl::Time now) {
+                      const v1::RequestContext& request, absl::Time now,
+                      const ReferenceSets& stored) {
   v1::Decision decision;
   decision.set_policy(policy.name());
   CheckValidity(policy.terms(), now, decision);
   CheckEvidence(policy, claims, decision);
   CheckAnchors(policy, claims, decision);
+  CheckCollateralAge(policy, claims, now, decision);
   CheckDefaults(policy, claims, decision);
 
   // In the order of the environment that Compile made.
   absl::InlinedVector<cel::Value, 8> values = {cel::Value::OfMessage(claims),
                                                cel::Value::OfMessage(request),
                                                cel::Value::Timestamp(now)};
-  values.insert(values.end(), policy.references().begin(),
-                policy.references().end());
+  values.insert(values.end(), policy.reference_lists().begin(),
+                policy.reference_lists().end());
+  // The lists view these, which therefore never move.
+  absl::InlinedVector<std::vector<cel::Value>, kStoredSetsMax> in_force;
+  for (size_t i = 0; i < policy.references().size(); ++i) {
+    if (policy.references()[i].set.empty()) continue;
+    in_force.push_back(
+        ValuesInForce(policy.references()[i], stored, now, decision));
+    values[kFixedVariables + i] = cel::Value::List(in_force.back());
+  }
   char scratch[kScratchBytes];
   google::protobuf::Arena arena(scratch, sizeof(scratch));
   for (const Rule& rule : policy.rules()) {
-    CheckRule(policy, rule, values, arena, decision);
+    CheckRule(policy, rule, values, {claims, request}, arena, decision);
   }
 
   // Allowed only where each rule is seen to be TRUE and nothing was denied.
@@ -246,6 +333,18 @@ v1::Decision Appraise(const CompiledPolicy& policy, const v1::Claims& claims,
       decision.rules_size() == static_cast<int>(policy.rules().size()) &&
       decision.rules_size() > 0);
   return decision;
+}
+
+void TellCollateral(const v1::Claims& claims, v1::Decision& decision) {
+  for (const v1::CollateralClaims& used : claims.collateral()) {
+    v1::CollateralInput& told = *decision.add_collateral();
+    told.set_kind(used.kind());
+    told.set_subject(used.subject());
+    told.set_digest(used.digest());
+    told.set_issued_us(used.issued_us());
+    told.set_next_update_us(used.next_update_us());
+    told.set_stored(used.stored());
+  }
 }
 
 }  // namespace kms::policy

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
@@ -12,11 +13,18 @@
 namespace kms::policy {
 namespace {
 
-constexpr absl::string_view kPolicy = R"(name: p
+// The last two bytes of a measurement of 48.
+std::string Image(absl::string_view end) {
+  return absl::StrCat(std::string(46, '\0'), end);
+}
+
+const std::string& PolicyText() {
+  static const auto* const kText = new std::string(absl::StrReplaceAll(
+      R"(name: p
 evidence:
   - {type: sev-snp, count: 1}
 reference:
-  images: ["0102"]
+  images: ["@IMAGE@"]
 rules:
   - id: image
     expr: claims.cpu.measurement in reference.images
@@ -26,7 +34,10 @@ rules:
     message: wrong key
 release: {lease: 1h}
 valid: {from: 2025-01-01T00:00:00Z, until: 2025-02-01T00:00:00Z}
-)";
+)",
+      {{"@IMAGE@", absl::BytesToHexString(Image("\x01\x02"))}}));
+  return *kText;
+}
 
 class AppraiseTest : public ::testing::Test {
  protected:
@@ -34,15 +45,16 @@ class AppraiseTest : public ::testing::Test {
     auto* cpu = claims_.mutable_cpu();
     cpu->set_type(v1::SEV_SNP);
     cpu->set_anchor("amd-ark-milan");
-    cpu->set_measurement("\x01\x02");
+    cpu->set_measurement(Image("\x01\x02"));
     request_.set_namespace_("default");
     request_.set_key_version(1);
   }
 
-  // Appraises by kPolicy with one text replaced.
+  // Appraises by PolicyText() with one text replaced.
   v1::Decision Run(absl::string_view from = "name: p",
                    absl::string_view to = "name: p") {
-    const auto policy = Compile(absl::StrReplaceAll(kPolicy, {{from, to}}));
+    const auto policy =
+        Compile(absl::StrReplaceAll(PolicyText(), {{from, to}}));
     EXPECT_TRUE(policy.ok()) << policy.status();
     const v1::Decision decision = Appraise(*policy, claims_, request_, now_);
     EXPECT_EQ(decision.allowed(),
@@ -140,6 +152,122 @@ TEST_F(AppraiseTest, ASimulatorUnderAVendorsNameIsRefused) {
             v1::ANCHOR_DENIED);
 }
 
+TEST_F(AppraiseTest, CollateralOfABoundedAgeMustBeUsedAndFresh) {
+  const char* bounded = "name: p\nmax_collateral_age: {crl: 24h, tcb_info: 1h}";
+  const auto use = [this](const char* kind, absl::Duration age) {
+    v1::CollateralClaims& item = *claims_.add_collateral();
+    item.set_kind(kind);
+    item.set_issued_us(absl::ToUnixMicros(now_ - age));
+  };
+  EXPECT_TRUE(Run().allowed());
+  EXPECT_EQ(Run("name: p", bounded).code(), v1::COLLATERAL_STALE);
+  EXPECT_EQ(Run("name: p", bounded).reason(),
+            "policy: collateral of role crl was not used, and its age is "
+            "bounded");
+  use("root_ca_crl", absl::Hours(24));
+  EXPECT_EQ(Run("name: p", bounded).reason(),
+            "policy: collateral of role tcb_info was not used, and its age is "
+            "bounded");
+  use("tcb_info", absl::Hours(1));
+  EXPECT_TRUE(Run("name: p", bounded).allowed());
+  use("pck_crl", absl::Hours(24) + absl::Microseconds(1));
+  EXPECT_EQ(Run("name: p", bounded).code(), v1::COLLATERAL_STALE);
+  EXPECT_EQ(Run("name: p", bounded).reason(),
+            "policy: collateral of role crl is older than is allowed");
+  claims_.mutable_collateral(2)->set_issued_us(0);
+  EXPECT_EQ(Run("name: p", bounded).code(), v1::COLLATERAL_STALE);
+  EXPECT_TRUE(Run().allowed());
+}
+
+class StoredSetsTest : public AppraiseTest {
+ protected:
+  // By PolicyText(), whose images are of the stored set.
+  v1::Decision RunStored(absl::string_view set = "{set: guests}") {
+    const auto policy = Compile(absl::StrReplaceAll(
+        PolicyText(),
+        {{absl::StrCat("[\"", absl::BytesToHexString(Image("\x01\x02")), "\"]"),
+          set}}));
+    EXPECT_TRUE(policy.ok()) << policy.status();
+    return Appraise(*policy, claims_, request_, now_, sets_);
+  }
+  static ReferenceVersion Version(uint32_t version, absl::string_view end) {
+    ReferenceVersion made;
+    made.version = version;
+    made.digest = std::string(32, static_cast<char>(version));
+    made.values = {Image(end)};
+    return made;
+  }
+
+  ReferenceSets sets_ = {
+      {"guests", {Version(1, "\x01\x01"), Version(2, "\x01\x02")}}};
+};
+
+TEST_F(StoredSetsTest, AllVersionsInForceAreRead) {
+  ReferenceVersion& second = sets_["guests"][1];
+  second.signer = "acme";
+  second.valid_until = now_ + absl::Seconds(1);
+  const v1::Decision decision = RunStored();
+  EXPECT_TRUE(decision.allowed()) << decision.reason();
+  ASSERT_EQ(decision.references_size(), 2);
+  EXPECT_EQ(decision.references(0).version(), 1u);
+  EXPECT_EQ(decision.references(0).valid_until_us(), 0);
+  const v1::ReferenceInput& used = decision.references(1);
+  EXPECT_EQ(used.name(), "images");
+  EXPECT_EQ(used.set(), "guests");
+  EXPECT_EQ(used.version(), 2u);
+  EXPECT_EQ(used.digest(), second.digest);
+  EXPECT_EQ(used.signer(), "acme");
+  EXPECT_EQ(used.valid_until_us(), absl::ToUnixMicros(*second.valid_until));
+}
+
+TEST_F(StoredSetsTest, AVersionIsInForceFromItsStartUpToItsEnd) {
+  ReferenceVersion& second = sets_["guests"][1];
+  second.valid_until = now_;
+  EXPECT_EQ(RunStored().code(), v1::POLICY_DENIED);
+  EXPECT_EQ(RunStored().references_size(), 1);
+  second.valid_until.reset();
+  second.valid_from = now_ + absl::Nanoseconds(1);
+  EXPECT_EQ(RunStored().code(), v1::POLICY_DENIED);
+  second.valid_from = now_;
+  EXPECT_TRUE(RunStored().allowed());
+}
+
+TEST_F(StoredSetsTest, WithoutAVersionInForceNothingIsAllowed) {
+  const auto refused = [this](absl::string_view set = "{set: guests}") {
+    return RunStored(set).code() == v1::REFERENCE_VALUES_EXPIRED;
+  };
+  EXPECT_TRUE(refused("{set: others}"));
+  for (ReferenceVersion& version : sets_["guests"]) version.valid_until = now_;
+  EXPECT_TRUE(refused());
+  // Also where "not in" an empty list would be true.
+  const auto policy = Compile(absl::StrReplaceAll(
+      PolicyText(),
+      {{absl::StrCat("[\"", absl::BytesToHexString(Image("\x01\x02")), "\"]"),
+        "{set: guests}"},
+       {"claims.cpu.measurement in reference.images",
+        ">-\n      !(claims.cpu.measurement in reference.images)"}}));
+  ASSERT_TRUE(policy.ok()) << policy.status();
+  EXPECT_EQ(Appraise(*policy, claims_, request_, now_, sets_).code(),
+            v1::REFERENCE_VALUES_EXPIRED);
+  sets_.clear();
+  EXPECT_TRUE(refused());
+}
+
+TEST_F(StoredSetsTest, OnlyThoseWhoAreNamedMayVouch) {
+  sets_["guests"][1].signer = "acme";
+  EXPECT_TRUE(RunStored("{set: guests, signed_by: [x, acme]}").allowed());
+  EXPECT_EQ(RunStored("{set: guests, signed_by: [acme]}").references_size(), 1);
+  EXPECT_EQ(RunStored("{set: guests, signed_by: [x]}").code(),
+            v1::REFERENCE_VALUES_EXPIRED);
+}
+
+TEST_F(StoredSetsTest, ASimulatorVouchesOnlyWhereItIsNamed) {
+  sets_["guests"][1].signer = "lab";
+  sets_["guests"][1].simulated = true;
+  EXPECT_EQ(RunStored().code(), v1::POLICY_DENIED);
+  EXPECT_TRUE(RunStored("{set: guests, signed_by: [lab]}").allowed());
+}
+
 TEST_F(AppraiseTest, DebugIsRefusedUnlessAllowed) {
   claims_.mutable_cpu()->set_debug(true);
   EXPECT_EQ(Run().code(), v1::DEBUG_DENIED);
@@ -162,9 +290,9 @@ TEST_F(AppraiseTest, OnlyAllowedTcbStatusesPass) {
   EXPECT_EQ(Run("name: p", "name: p\nallow_tcb_status: [OutOfDate]").code(),
             v1::TCB_STATUS_DENIED);
   EXPECT_EQ(RefusalOf(Compile(absl::StrReplaceAll(
-                                  kPolicy, {{"name: p",
-                                             "name: p\nallow_tcb_status: "
-                                             "[Revoked]"}}))
+                                  PolicyText(), {{"name: p",
+                                                  "name: p\nallow_tcb_status: "
+                                                  "[Revoked]"}}))
                           .status()),
             v1::POLICY_INVALID);
 }
@@ -241,7 +369,11 @@ TEST_F(AppraiseTest, AnAzureVtpmNeedsACertificateOrAPolicyThatDoesWithout) {
 TEST_F(AppraiseTest, AGpuAloneSpeaksForNoWorkload) {
   claims_.clear_cpu();
   claims_.add_gpus()->set_anchor("nvidia-device-identity-ca");
-  EXPECT_EQ(Run("type: sev-snp", "type: nvidia-gpu").code(),
+  const auto policy = Compile(
+      "name: p\nevidence: [{type: nvidia-gpu, count: 1}]\n"
+      "rules: [{id: r, message: m, expr: 'true'}]\nrelease: {lease: 1h}\n");
+  ASSERT_TRUE(policy.ok()) << policy.status();
+  EXPECT_EQ(Appraise(*policy, claims_, request_, now_).code(),
             v1::EVIDENCE_REQUIRED);
 }
 
@@ -251,8 +383,10 @@ TEST_F(AppraiseTest, ChecksComeInTheirDocumentedOrder) {
   EXPECT_EQ(Run().reason(), "policy: rule image is false");
   claims_.mutable_cpu()->set_debug(true);
   EXPECT_EQ(Run().code(), v1::DEBUG_DENIED);
+  const char* bounded = "name: p\nmax_collateral_age: {crl: 24h}";
+  EXPECT_EQ(Run("name: p", bounded).code(), v1::COLLATERAL_STALE);
   claims_.mutable_cpu()->set_anchor("lab-root");
-  EXPECT_EQ(Run().code(), v1::ANCHOR_DENIED);
+  EXPECT_EQ(Run("name: p", bounded).code(), v1::ANCHOR_DENIED);
   claims_.mutable_cpu()->set_type(v1::TDX);
   EXPECT_EQ(Run().code(), v1::EVIDENCE_REQUIRED);
   now_ = absl::UnixEpoch();
@@ -261,7 +395,7 @@ TEST_F(AppraiseTest, ChecksComeInTheirDocumentedOrder) {
 }
 
 TEST_F(AppraiseTest, AFalseRuleIsTraced) {
-  claims_.mutable_cpu()->set_measurement("\x01\x03");
+  claims_.mutable_cpu()->set_measurement(Image("\x01\x03"));
   const v1::Decision decision = Run();
   EXPECT_EQ(decision.code(), v1::POLICY_DENIED);
   EXPECT_EQ(decision.reason(), "policy: rule image is false");
@@ -272,11 +406,39 @@ TEST_F(AppraiseTest, AFalseRuleIsTraced) {
   EXPECT_EQ(rule.message(), "unknown image");
   EXPECT_EQ(rule.expression(), "claims.cpu.measurement in reference.images");
   EXPECT_EQ(rule.failing(), "claims.cpu.measurement in reference.images");
-  EXPECT_EQ(rule.seen(), "0103");
-  EXPECT_EQ(rule.wanted(), "in [0102]");
+  EXPECT_EQ(rule.seen(), absl::BytesToHexString(Image("\x01\x03")));
+  EXPECT_EQ(
+      rule.wanted(),
+      absl::StrCat("in [", absl::BytesToHexString(Image("\x01\x02")), "]"));
   EXPECT_EQ(rule.line(), 8u);
   EXPECT_EQ(rule.column(), 11u);
+  ASSERT_EQ(rule.sources_size(), 2);
+  EXPECT_EQ(rule.sources(0).path(), "claims.cpu.measurement");
+  EXPECT_EQ(rule.sources(0).value(), rule.seen());
+  EXPECT_EQ(rule.sources(0).evidence(), "SEV_SNP");
+  EXPECT_EQ(rule.sources(1).path(), "reference.images");
   EXPECT_EQ(decision.rules(1).outcome(), v1::RuleResult::TRUE);
+  EXPECT_EQ(decision.rules(1).sources_size(), 0);
+}
+
+TEST_F(AppraiseTest, AdministratorsAreToldWhatVouchedForTheEvidence) {
+  v1::CollateralClaims& crl = *claims_.add_collateral();
+  crl.set_kind("crl");
+  crl.set_subject("ark");
+  crl.set_digest("d");
+  crl.set_issued_us(1);
+  crl.set_next_update_us(2);
+  crl.set_stored(true);
+  v1::Decision decision = Run();
+  EXPECT_EQ(decision.collateral_size(), 0);
+  TellCollateral(claims_, decision);
+  ASSERT_EQ(decision.collateral_size(), 1);
+  EXPECT_EQ(decision.collateral(0).kind(), "crl");
+  EXPECT_EQ(decision.collateral(0).subject(), "ark");
+  EXPECT_EQ(decision.collateral(0).digest(), "d");
+  EXPECT_EQ(decision.collateral(0).issued_us(), 1);
+  EXPECT_EQ(decision.collateral(0).next_update_us(), 2);
+  EXPECT_TRUE(decision.collateral(0).stored());
 }
 
 TEST_F(AppraiseTest, TheTraceNamesTheOperandThatFailed) {

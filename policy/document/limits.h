@@ -24,6 +24,9 @@ inline constexpr size_t kTextBytesMax = 1024;  // Description, messages.
 inline constexpr size_t kRulesMax = 64;
 inline constexpr size_t kAnchorsMax = 64;
 inline constexpr size_t kReferenceSetsMax = 64;
+// Of these, stored ones: every verdict names their versions in one leaf.
+inline constexpr size_t kStoredSetsMax = 8;
+inline constexpr size_t kSignersMax = 16;
 
 // One Reference Value: SHA-512 is 64 bytes; a whole public key may be more.
 inline constexpr size_t kReferenceBytesMax = 1024;
@@ -50,6 +53,16 @@ inline constexpr absl::Duration kLeaseMax = absl::Hours(24 * 30);
 inline constexpr int64_t kQuotaCountMax = 1'000'000'000;
 inline constexpr absl::Duration kQuotaWindowMin = absl::Seconds(1);
 inline constexpr absl::Duration kQuotaWindowMax = absl::Hours(24 * 366);
+
+// Leases outstanding at once: the state machine's own bound.
+inline constexpr int64_t kConcurrentMax = 1024;
+
+// Roles whose age a policy may bound: those of policy/collateral/age.h.
+inline constexpr absl::string_view kCollateralRoles[] = {
+    "crl", "tcb_info", "qe_identity", "rim_driver", "rim_vbios",
+};
+inline constexpr absl::Duration kCollateralAgeMin = absl::Minutes(1);
+inline constexpr absl::Duration kCollateralAgeMax = absl::Hours(24 * 3660);
 
 }  // namespace kms::policy
 

@@ -13,8 +13,10 @@
 #include "kms/base/names.h"
 #include "kms/base/refusal.h"
 #include "policy/cel/environment.h"
+#include "policy/cel/lexer.h"
 #include "policy/cel/type.h"
 #include "policy/document/limits.h"
+#include "policy/document/rule_check.h"
 #include "policy/document/yaml.h"
 #include "proto/kms/v1/claims.pb.h"
 #include "proto/kms/v1/decision.pb.h"
@@ -32,6 +34,10 @@ bool IsSetName(absl::string_view text) {
   return IsName(text) &&
          !absl::ascii_isdigit(static_cast<unsigned char>(text[0])) &&
          text.find_first_of(".-") == absl::string_view::npos;
+}
+
+std::vector<std::string> Names(absl::Span<const absl::string_view> names) {
+  return {names.begin(), names.end()};
 }
 
 // "sev-snp" for SEV_SNP, as in bundle.json.
@@ -208,36 +214,38 @@ class Compiler {
     const auto bind = [this](bool (Compiler::*read)(const YamlNode&)) {
       return [this, read](const YamlNode& node) { return (this->*read)(node); };
     };
-    return Map(root, "policy",
-               {{"name", true,
-                 [this](const YamlNode& node) {
-                   return Name(node, "name", body_->name);
-                 }},
-                {"description", false,
-                 [this](const YamlNode& node) {
-                   return Text(node, "description", body_->description);
-                 }},
-                {"evidence", true, bind(&Compiler::Evidence)},
-                {"anchors", false, bind(&Compiler::Anchors)},
-                {"allow_debug", false,
-                 [this](const YamlNode& node) {
-                   return Bool(node, "allow_debug", body_->allow_debug);
-                 }},
-                {"allow_tcb_status", false, bind(&Compiler::AllowTcbStatus)},
-                {"allow_unmatched_gpu", false,
-                 [this](const YamlNode& node) {
-                   return Bool(node, "allow_unmatched_gpu",
-                               body_->allow_unmatched_gpu);
-                 }},
-                {"allow_uncertified_vtpm", false,
-                 [this](const YamlNode& node) {
-                   return Bool(node, "allow_uncertified_vtpm",
-                               body_->allow_uncertified_vtpm);
-                 }},
-                {"reference", false, bind(&Compiler::Reference)},
-                {"rules", true, bind(&Compiler::Rules)},
-                {"release", true, bind(&Compiler::Release)},
-                {"valid", false, bind(&Compiler::Valid)}});
+    return Map(
+        root, "policy",
+        {{"name", true,
+          [this](const YamlNode& node) {
+            return Name(node, "name", body_->name);
+          }},
+         {"description", false,
+          [this](const YamlNode& node) {
+            return Text(node, "description", body_->description);
+          }},
+         {"evidence", true, bind(&Compiler::Evidence)},
+         {"anchors", false, bind(&Compiler::Anchors)},
+         {"max_collateral_age", false, bind(&Compiler::MaxCollateralAge)},
+         {"allow_debug", false,
+          [this](const YamlNode& node) {
+            return Bool(node, "allow_debug", body_->allow_debug);
+          }},
+         {"allow_tcb_status", false, bind(&Compiler::AllowTcbStatus)},
+         {"allow_unmatched_gpu", false,
+          [this](const YamlNode& node) {
+            return Bool(node, "allow_unmatched_gpu",
+                        body_->allow_unmatched_gpu);
+          }},
+         {"allow_uncertified_vtpm", false,
+          [this](const YamlNode& node) {
+            return Bool(node, "allow_uncertified_vtpm",
+                        body_->allow_uncertified_vtpm);
+          }},
+         {"reference", false, bind(&Compiler::References)},
+         {"rules", true, bind(&Compiler::Rules)},
+         {"release", true, bind(&Compiler::Release)},
+         {"valid", false, bind(&Compiler::Valid)}});
   }
 
   bool Evidence(const YamlNode& node) {
@@ -278,7 +286,8 @@ class Compiler {
       }
     }
     return Fail(node, absl::StrCat("unknown evidence type, want one of ",
-                                   absl::StrJoin(names, ", ")));
+                                   absl::StrJoin(names, ", "),
+                                   cel::Suggest(node.text, names)));
   }
 
   // An empty list is refused: it reads as "none", and must not mean "default".
@@ -295,6 +304,26 @@ class Compiler {
     });
   }
 
+  bool MaxCollateralAge(const YamlNode& node) {
+    std::vector<Field> fields;
+    for (const absl::string_view role : kCollateralRoles) {
+      fields.push_back(
+          {std::string(role), false, [this, role](const YamlNode& age) {
+             int64_t seconds = 0;
+             if (!Seconds(age, role, kCollateralAgeMin, kCollateralAgeMax,
+                          seconds)) {
+               return false;
+             }
+             body_->max_collateral_age[std::string(role)] =
+                 absl::Seconds(seconds);
+             return true;
+           }});
+    }
+    if (!Map(node, "max_collateral_age", fields)) return false;
+    return !body_->max_collateral_age.empty() ||
+           Fail(node, "max_collateral_age names no role");
+  }
+
   bool AllowTcbStatus(const YamlNode& node) {
     return List(
         node, "allow_tcb_status", 1, std::size(kTcbStatusesAllowable),
@@ -306,14 +335,16 @@ class Compiler {
             return Fail(
                 item, absl::StrCat("not a TCB status that can be allowed, want "
                                    "one of ",
-                                   absl::StrJoin(kTcbStatusesAllowable, ", ")));
+                                   absl::StrJoin(kTcbStatusesAllowable, ", "),
+                                   cel::Suggest(item.text,
+                                                Names(kTcbStatusesAllowable))));
           }
           body_->allow_tcb_status.push_back(item.text);
           return true;
         });
   }
 
-  bool Reference(const YamlNode& node) {
+  bool References(const YamlNode& node) {
     if (node.kind != YamlNode::Kind::kMap) {
       return Fail(node, "reference is not a map");
     }
@@ -328,15 +359,26 @@ class Compiler {
                     "name of a reference set is not an identifier, want a-z "
                     "0-9 _");
       }
+      Reference reference;
+      reference.name = node.keys[i].text;
       std::vector<std::string> values;
-      if (!List(node.items[i], "reference set", 0, kYamlNodesMax,
-                [&](const YamlNode& item) {
-                  return ReferenceValue(item, values);
-                })) {
-        return false;
-      }
+      const bool read = node.items[i].kind == YamlNode::Kind::kMap
+                            ? StoredSet(node.items[i], reference)
+                            : List(node.items[i], "reference set", 0,
+                                   kYamlNodesMax, [&](const YamlNode& item) {
+                                     return ReferenceValue(item, values);
+                                   });
+      if (!read) return false;
       body_->reference_bytes.push_back(std::move(values));
-      reference_names_.push_back(node.keys[i].text);
+      body_->references.push_back(std::move(reference));
+    }
+    const auto stored =
+        std::count_if(body_->references.begin(), body_->references.end(),
+                      [](const Reference& r) { return !r.set.empty(); });
+    if (static_cast<size_t>(stored) > kStoredSetsMax) {
+      return Fail(node,
+                  absl::StrCat("reference: ", stored,
+                               " stored sets, want at most ", kStoredSetsMax));
     }
     for (const auto& set : body_->reference_bytes) {
       std::vector<cel::Value> values;
@@ -349,6 +391,24 @@ class Compiler {
       body_->reference_lists.push_back(cel::Value::List(values));
     }
     return true;
+  }
+
+  // {set: guest-images, signed_by: [acme-release]}
+  bool StoredSet(const YamlNode& node, Reference& reference) {
+    return Map(
+        node, "reference set",
+        {{"set", true,
+          [&](const YamlNode& n) { return Name(n, "set", reference.set); }},
+         {"signed_by", false, [&](const YamlNode& list) {
+            // An empty list reads as "nobody", and must not mean "anybody".
+            return List(list, "signed_by", 1, kSignersMax,
+                        [&](const YamlNode& item) {
+                          std::string name;
+                          if (!Name(item, "signed_by", name)) return false;
+                          reference.signed_by.push_back(std::move(name));
+                          return true;
+                        });
+          }}});
   }
 
   bool ReferenceValue(const YamlNode& node, std::vector<std::string>& out) {
@@ -373,17 +433,36 @@ class Compiler {
     environment.AddVariable(
         "request", cel::Type::Message(v1::RequestContext::descriptor()));
     environment.AddVariable("now", cel::Type::Kind::kTimestamp);
-    for (const std::string& name : reference_names_) {
-      environment.AddVariable("reference." + name,
+    for (const Reference& reference : body_->references) {
+      environment.AddVariable("reference." + reference.name,
                               cel::Type::List(cel::Type::Kind::kBytes));
     }
     environment.AddEnum(v1::EvidenceType_descriptor());
+    EvidenceTypes types;
+    for (const EvidenceRequirement& required : body_->evidence) {
+      types.push_back(required.type);
+    }
+    const ListSizes lists = SizesOfLists();
     return List(node, "rules", 1, kRulesMax, [&](const YamlNode& item) {
-      return OneRule(item, environment);
+      return OneRule(item, environment, types, lists);
     });
   }
 
-  bool OneRule(const YamlNode& node, const cel::Environment& environment) {
+  // Of the lists that the document has itself.
+  ListSizes SizesOfLists() const {
+    ListSizes lists;
+    for (size_t i = 0; i < body_->references.size(); ++i) {
+      if (!body_->references[i].set.empty()) continue;
+      std::vector<size_t>& sizes = lists[body_->references[i].name];
+      for (const std::string& value : body_->reference_bytes[i]) {
+        sizes.push_back(value.size());
+      }
+    }
+    return lists;
+  }
+
+  bool OneRule(const YamlNode& node, const cel::Environment& environment,
+               const EvidenceTypes& types, const ListSizes& lists) {
     std::string id;
     std::string message;
     const YamlNode* expression = nullptr;
@@ -404,6 +483,7 @@ class Compiler {
         return Fail(node, absl::StrCat("rule id '", id, "' is repeated"));
       }
     }
+    if (!CommentEndsTheText(id, *expression)) return false;
     cel::Issue issue;
     auto program = cel::Program::Compile(expression->text, environment,
                                          cel::Type::Kind::kBool, issue);
@@ -412,9 +492,34 @@ class Compiler {
           OffsetInScalar(body_->source, *expression, issue.offset()),
           absl::StrCat("rule ", id, ": ", issue.text()));
     }
+    if (const auto fault = FindRuleFault(expression->text, types, lists);
+        fault.has_value()) {
+      return issue_.Raise(
+          OffsetInScalar(body_->source, *expression, fault->offset),
+          absl::StrCat("rule ", id, ": ", fault->text));
+    }
     body_->rules.push_back(
         {std::move(id), std::move(message), *expression, *std::move(program)});
     return true;
+  }
+
+  // YAML joins the lines of all scalars but those after "|". A comment would
+  // go on over the next condition, and the rule hold without it.
+  bool CommentEndsTheText(const std::string& id, const YamlNode& expression) {
+    const auto comment = cel::FindComment(expression.text);
+    const absl::string_view document = body_->source;
+    if (!comment.has_value() || document[expression.offset] == '|') return true;
+    const uint32_t begin = OffsetInScalar(document, expression, *comment);
+    const uint32_t end = OffsetInScalar(
+        document, expression, static_cast<uint32_t>(expression.text.size()));
+    if (document.substr(begin, end - begin).find('\n') ==
+        absl::string_view::npos) {
+      return true;
+    }
+    return issue_.Raise(
+        begin, absl::StrCat("rule ", id,
+                            ": comment goes on over the next line, which YAML "
+                            "joins with its own; write expr: |"));
   }
 
   bool Release(const YamlNode& node) {
@@ -424,6 +529,11 @@ class Compiler {
                  [&](const YamlNode& n) {
                    return Seconds(n, "lease", kLeaseMin, kLeaseMax,
                                   terms.lease_seconds);
+                 }},
+                {"concurrent", false,
+                 [&](const YamlNode& n) {
+                   return Number(n, "concurrent", kConcurrentMax,
+                                 terms.concurrent);
                  }},
                 {"quota", false, [&](const YamlNode& quota) {
                    return Map(quota, "quota",
@@ -463,7 +573,6 @@ class Compiler {
   }
 
   cel::Issue issue_;
-  std::vector<std::string> reference_names_;
   std::shared_ptr<CompiledPolicy::Body> body_ =
       std::make_shared<CompiledPolicy::Body>();
 };

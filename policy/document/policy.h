@@ -20,6 +20,7 @@
 #define POLICY_DOCUMENT_POLICY_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "policy/cel/issue.h"
 #include "policy/cel/program.h"
 #include "policy/cel/value.h"
@@ -42,6 +44,7 @@ struct PolicyTerms {
   // Both or neither: at most `quota_count` releases in any `window_seconds`.
   std::optional<int64_t> quota_count;
   std::optional<int64_t> window_seconds;
+  std::optional<int64_t> concurrent;  // Leases outstanding at once, at most.
   // Unix seconds; [valid_from, valid_until).
   std::optional<int64_t> valid_from;
   std::optional<int64_t> valid_until;
@@ -50,6 +53,16 @@ struct PolicyTerms {
 struct EvidenceRequirement {
   v1::EvidenceType type = v1::EVIDENCE_TYPE_UNSPECIFIED;
   int64_t count = 0;  // Exactly so many.
+};
+
+// A list that rules read as reference.<name>.
+struct Reference {
+  std::string name;
+  // Of a stored set: its name, and the anchors of which one must vouch for a
+  // version (none: administrators are enough). Empty: the document lists the
+  // values itself.
+  std::string set;
+  std::vector<std::string> signed_by;
 };
 
 struct Rule {
@@ -78,6 +91,10 @@ class CompiledPolicy {
   // Azure's vTPM may pass without a certificate of its attestation key: the
   // policy must then pin the paravisor that vouches for it.
   bool allow_uncertified_vtpm() const { return body_->allow_uncertified_vtpm; }
+  // Each role must have been used, and nothing of it be older.
+  const std::map<std::string, absl::Duration>& max_collateral_age() const {
+    return body_->max_collateral_age;
+  }
   // A GPU may pass whose measurements were compared with no manifest.
   bool allow_unmatched_gpu() const { return body_->allow_unmatched_gpu; }
   const std::vector<Rule>& rules() const { return body_->rules; }
@@ -86,8 +103,10 @@ class CompiledPolicy {
     return cel::LineColumnOf(
         body_->source, OffsetInScalar(body_->source, rule.expression, at));
   }
-  // The lists that rules read as reference.<set>, in the order of their slots.
-  const std::vector<cel::Value>& references() const {
+  // What rules read as reference.<name>, in the order of their slots, and the
+  // lists; those of stored sets are empty here.
+  const std::vector<Reference>& references() const { return body_->references; }
+  const std::vector<cel::Value>& reference_lists() const {
     return body_->reference_lists;
   }
 
@@ -101,11 +120,13 @@ class CompiledPolicy {
     PolicyTerms terms;
     std::vector<EvidenceRequirement> evidence;
     std::vector<std::string> anchors;
+    std::map<std::string, absl::Duration> max_collateral_age;
     bool allow_debug = false;
     std::vector<std::string> allow_tcb_status;
     bool allow_unmatched_gpu = false;
     bool allow_uncertified_vtpm = false;
     std::vector<Rule> rules;
+    std::vector<Reference> references;
     // Three layers, each viewing the one before: bytes, values, lists.
     std::vector<std::vector<std::string>> reference_bytes;
     std::vector<std::vector<cel::Value>> reference_values;

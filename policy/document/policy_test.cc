@@ -14,17 +14,21 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr absl::string_view kWhole = R"(# A policy with every key.
+const std::string& Whole() {
+  static const auto* const kText = new std::string(absl::StrReplaceAll(
+      R"(# A policy with every key.
 name: llama-weights
 description: the weights of the large model
 evidence:
   - type: sev-snp
     count: 1
 anchors: [amd-ark-milan, lab-root]
+max_collateral_age: {crl: 24h, tcb_info: 720h}
 allow_debug: true
 reference:
-  measurements: ["0102", 'AABB']
+  measurements: ["@96@", 'AABB@92@']
   denied: []
+  images: {set: guest-images, signed_by: [acme-release]}
 rules:
   - id: known-image
     expr: claims.cpu.measurement in reference.measurements
@@ -37,8 +41,12 @@ rules:
 release:
   lease: 1h30m
   quota: {count: 100, window: 24h}
+  concurrent: 8
 valid: {from: 2025-01-01T00:00:00Z, until: 2026-01-01T00:00:00+01:00}
-)";
+)",
+      {{"@96@", std::string(96, '1')}, {"@92@", std::string(92, 'c')}}));
+  return *kText;
+}
 
 constexpr absl::string_view kSmallest = R"(name: p
 evidence: [{type: sev-snp, count: 1}]
@@ -65,7 +73,7 @@ std::string With(absl::string_view from, absl::string_view to) {
 }
 
 TEST(PolicyTest, ReadsEveryKey) {
-  const auto policy = Compile(kWhole);
+  const auto policy = Compile(Whole());
   ASSERT_TRUE(policy.ok()) << policy.status();
   EXPECT_EQ(policy->name(), "llama-weights");
   EXPECT_EQ(policy->description(), "the weights of the large model");
@@ -74,15 +82,25 @@ TEST(PolicyTest, ReadsEveryKey) {
   EXPECT_EQ(policy->evidence()[0].count, 1);
   EXPECT_THAT(policy->anchors(),
               testing::ElementsAre("amd-ark-milan", "lab-root"));
+  EXPECT_THAT(
+      policy->max_collateral_age(),
+      testing::ElementsAre(testing::Pair("crl", absl::Hours(24)),
+                           testing::Pair("tcb_info", absl::Hours(720))));
   EXPECT_TRUE(policy->allow_debug());
   ASSERT_EQ(policy->rules().size(), 2u);
   EXPECT_EQ(policy->rules()[0].id, "known-image");
   EXPECT_EQ(policy->rules()[1].expression.text,
             "!(claims.cpu.chip_id in reference.denied)");
-  EXPECT_EQ(policy->references().size(), 2u);
+  ASSERT_EQ(policy->references().size(), 3u);
+  EXPECT_EQ(policy->references()[0].set, "");
+  EXPECT_EQ(policy->references()[2].name, "images");
+  EXPECT_EQ(policy->references()[2].set, "guest-images");
+  EXPECT_THAT(policy->references()[2].signed_by,
+              testing::ElementsAre("acme-release"));
   EXPECT_EQ(policy->terms().lease_seconds, 5400);
   EXPECT_EQ(policy->terms().quota_count, 100);
   EXPECT_EQ(policy->terms().window_seconds, 86400);
+  EXPECT_EQ(policy->terms().concurrent, 8);
   EXPECT_EQ(policy->terms().valid_from, 1735689600);
   EXPECT_EQ(policy->terms().valid_until, 1767222000);
 }
@@ -95,6 +113,8 @@ TEST(PolicyTest, AbsentKeysHaveTheirDocumentedMeaning) {
   EXPECT_TRUE(policy->references().empty());
   EXPECT_EQ(policy->terms().lease_seconds, 3600);
   EXPECT_FALSE(policy->terms().quota_count.has_value());
+  EXPECT_FALSE(policy->terms().concurrent.has_value());
+  EXPECT_TRUE(policy->max_collateral_age().empty());
   EXPECT_FALSE(policy->terms().valid_from.has_value());
   EXPECT_FALSE(policy->terms().valid_until.has_value());
 }
@@ -183,6 +203,28 @@ TEST(PolicyTest, RefusesWrongValues) {
       {"sev-snp", "evidence-type-unspecified",
        "line 2, column 19: unknown evidence type, want one of sev-snp, tdx, "
        "sgx, nvidia-gpu, nitro, tpm, az-snp-vtpm, az-tdx-vtpm, arm-cca"},
+      {"sev-snp", "sev-smp",
+       "line 2, column 19: unknown evidence type, want one of sev-snp, tdx, "
+       "sgx, nvidia-gpu, nitro, tpm, az-snp-vtpm, az-tdx-vtpm, arm-cca; did "
+       "you mean 'sev-snp'?"},
+      {"name: p", "name: p\nallow_tcb_status: [OutOfDat]",
+       "line 2, column 20: not a TCB status that can be allowed, want one of "
+       "SWHardeningNeeded, ConfigurationNeeded, "
+       "ConfigurationAndSWHardeningNeeded, OutOfDate, "
+       "OutOfDateConfigurationNeeded, TDRelaunchAdvised, "
+       "TDRelaunchAdvisedConfigurationNeeded; did you mean 'OutOfDate'?"},
+      {"name: p", "name: p\nmax_collateral_age: {}",
+       "line 2, column 21: max_collateral_age names no role"},
+      {"name: p", "name: p\nmax_collateral_age: {crls: 1h}",
+       "line 2, column 22: unknown key in max_collateral_age; did you mean "
+       "'crl'?"},
+      {"name: p", "name: p\nmax_collateral_age: {crl: 59s}",
+       "line 2, column 27: crl is not a duration in whole seconds such as "
+       "1h30m, from 1m to 87840h"},
+      {"lease: 1h", "lease: 1h, concurrent: 0",
+       "line 4, column 34: concurrent is not a number from 1 to 1024"},
+      {"lease: 1h", "lease: 1h, concurrent: 1025",
+       "line 4, column 34: concurrent is not a number from 1 to 1024"},
       {"count: 1", "count: 0",
        "line 2, column 35: count is not a number from 1 to 32"},
       {"count: 1", "count: -1",
@@ -212,6 +254,13 @@ TEST(PolicyTest, RefusesWrongValues) {
        "a-z 0-9 _"},
       {"name: p", "name: p\nreference: {a: 00}",
        "line 2, column 16: reference set is not a list"},
+      {"name: p", "name: p\nreference: {a: {}}",
+       "line 2, column 16: reference set lacks 'set'"},
+      {"name: p", "name: p\nreference: {a: {set: s, signedby: [x]}}",
+       "line 2, column 25: unknown key in reference set; did you mean "
+       "'signed_by'?"},
+      {"name: p", "name: p\nreference: {a: {set: s, signed_by: []}}",
+       "line 2, column 36: signed_by: 0 entries, want 1 to 16"},
       {"[{id: r, expr: \"true\", message: m}]", "[]",
        "line 3, column 8: rules: 0 entries, want 1 to 64"},
       {"message: m}", "message: m}, {id: r, expr: 'true', message: m}",
@@ -254,6 +303,64 @@ TEST(PolicyTest, RefusesWrongValues) {
   for (const auto& c : cases) {
     EXPECT_EQ(Fault(With(c.from, c.to)), c.want) << c.to;
   }
+}
+
+TEST(PolicyTest, RefusesRulesThatCannotBeMeant) {
+  const auto rule = [](absl::string_view types, absl::string_view expression) {
+    return Fault(absl::StrCat("name: p\nevidence: [", types,
+                              "]\nreference: {images: [00]}\n"
+                              "release: {lease: 1h}\nrules:\n"
+                              "  - {id: r, message: m, expr: \"",
+                              expression, "\"}\n"));
+  };
+  EXPECT_EQ(rule("{type: sev-snp, count: 1}", "claims.cpu.snp.vmpl == 9u"),
+            "line 6, column 55: rule r: claims.cpu.snp.vmpl is one of 0, 1, 2, "
+            "3, 4294967295: never equal");
+  EXPECT_EQ(rule("{type: sev-snp, count: 1}", "true && claims.cpu.tdx.debug"),
+            "line 6, column 40: rule r: claims.cpu.tdx is stated by tdx, "
+            "az-tdx-vtpm only, and the policy requires sev-snp; did you mean "
+            "claims.cpu.snp?");
+  EXPECT_EQ(rule("{type: sev-snp, count: 1}",
+                 "claims.cpu.measurement in reference.images"),
+            "line 6, column 58: rule r: a value of reference.images is 1 "
+            "bytes, and claims.cpu.measurement is 48 bytes");
+  EXPECT_EQ(rule("{type: sev-snp, count: 1}",
+                 "claims.cpu.snp.vmpl == 3u || has(claims.cpu.tdx)"),
+            "");
+}
+
+TEST(PolicyTest, ReadsNoMoreStoredSetsThanALeafNames) {
+  std::string sets;
+  for (size_t i = 0; i < kStoredSetsMax; ++i) {
+    absl::StrAppend(&sets, "a", i, ": {set: s}, ");
+  }
+  EXPECT_EQ(
+      Fault(With("name: p", absl::StrCat("name: p\nreference: {", sets, "}"))),
+      "");
+  EXPECT_EQ(Fault(With("name: p", absl::StrCat("name: p\nreference: {", sets,
+                                               "z: {set: s}}"))),
+            "line 2, column 12: reference: 9 stored sets, want at most 8");
+}
+
+// YAML joins the lines of all scalars but those after "|": what an author
+// reads as a second condition would be the end of his comment.
+TEST(PolicyTest, ACommentMaySwallowNoConditionOnTheNextLine) {
+  const auto fault = [](absl::string_view header, absl::string_view expr) {
+    return Fault(absl::StrCat(
+        "name: p\nevidence: [{type: sev-snp, count: 1}]\nrules:\n  - id: r\n"
+        "    expr: ",
+        header, expr, "    message: m\nrelease: {lease: 1h}\n"));
+  };
+  constexpr absl::string_view kCommented =
+      "true  // For now.\n      && !claims.cpu.debug\n";
+  for (const absl::string_view header : {"", ">\n      ", ">-\n      "}) {
+    EXPECT_THAT(fault(header, kCommented),
+                HasSubstr("rule r: comment goes on over the next line"));
+  }
+  EXPECT_THAT(fault(">\n      ", kCommented), HasSubstr("line 6, column 13"));
+  EXPECT_EQ(fault("|\n      ", kCommented), "");
+  EXPECT_EQ(fault(">\n      ", "true\n      && true  // Both.\n"), "");
+  EXPECT_EQ(fault(">\n      ", "'https://a' != ''\n      && true\n"), "");
 }
 
 TEST(PolicyTest, RuleFaultsArePlacedInTheDocument) {

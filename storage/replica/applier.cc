@@ -113,12 +113,16 @@ absl::Status Replica::Impl::SettleOwn(InFlight batch, BatchResult& result) {
     case BatchVerdict::kDiverged:
       return Refuse(v1::DATA_LOSS,
                     "replica: this instance's state is not the log's");
-    case BatchVerdict::kUnknownInstance:
-      return absl::FailedPreconditionError(
-          "replica: this instance was removed or fenced");
+    case BatchVerdict::kUnknownInstance: {
+      KMS_ASSIGN_OR_RETURN(const auto record,
+                           View()->GetInstance(ToBytes(options_.instance)));
+      KMS_RETURN_IF_ERROR(CheckTakesPart(record));
+      break;
+    }
     default:
-      return absl::InternalError("replica: its batch is malformed");
+      break;
   }
+  return absl::InternalError("replica: its batch is malformed");
 }
 
 }  // namespace kms::storage

@@ -40,6 +40,9 @@ absl::Status NotOrdered(absl::string_view why);
 
 std::string ToBytes(const InstanceId& id);
 
+// INSTANCE_REMOVED, or DATA_LOSS: it is fenced. The log takes no batch of it.
+absl::Status CheckTakesPart(const ::storage::v1::InstanceRecord& record);
+
 // A caller's wait, from the queue to the answer. Guarded by the replica's
 // mutex, but for the command, which does not change; shared, because a caller
 // may leave before its command is applied.
@@ -117,6 +120,7 @@ class Replica::Impl {
   }
   std::shared_ptr<const StateView> View() const { return machine_->View(); }
   absl::StatusOr<LogPosition> LogTail() const { return options_.log->Tail(); }
+  std::vector<LogMember> LogMembers() const { return options_.log->Members(); }
   void Fatal(const absl::Status& status);
 
  private:

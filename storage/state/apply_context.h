@@ -137,6 +137,14 @@ absl::Status FireDestruction(ApplyContext& context, const RowKey& row);
 // policies.cc
 absl::StatusOr<Effect> ApplyPutPolicy(ApplyContext&,
                                       const ::storage::v1::PutPolicy&);
+absl::StatusOr<Effect> ApplySetPolicyState(
+    ApplyContext&, const ::storage::v1::SetPolicyState&);
+
+// references.cc
+absl::StatusOr<Effect> ApplyPutReferenceSet(
+    ApplyContext&, const ::storage::v1::PutReferenceSet&);
+absl::StatusOr<Effect> ApplyEndReferenceVersion(
+    ApplyContext&, const ::storage::v1::EndReferenceVersion&);
 
 // anchors.cc
 absl::StatusOr<Effect> ApplyPutAnchor(ApplyContext&,

@@ -138,6 +138,9 @@ Authority AuthorityFor(const ::storage::v1::Command& command) {
     case Command::kUnfenceInstance:
     case Command::kSetKeyPolicy:
     case Command::kPutPolicy:
+    case Command::kSetPolicyState:
+    case Command::kPutReferenceSet:
+    case Command::kEndReferenceVersion:
     case Command::kPutAnchor:
     case Command::kRemoveAnchor:
     case Command::kRemoveCollateral:
@@ -188,6 +191,12 @@ absl::StatusOr<Effect> Dispatch(ApplyContext& context) {
       return ApplyRotateDueKey(context, command.rotate_due_key());
     case Command::kPutPolicy:
       return ApplyPutPolicy(context, command.put_policy());
+    case Command::kSetPolicyState:
+      return ApplySetPolicyState(context, command.set_policy_state());
+    case Command::kPutReferenceSet:
+      return ApplyPutReferenceSet(context, command.put_reference_set());
+    case Command::kEndReferenceVersion:
+      return ApplyEndReferenceVersion(context, command.end_reference_version());
     case Command::kPutAnchor:
       return ApplyPutAnchor(context, command.put_anchor());
     case Command::kRemoveAnchor:

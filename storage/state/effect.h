@@ -29,7 +29,8 @@ struct Effect {
   // Release: the leaf of the first release, if this one repeats it.
   std::optional<uint64_t> repeat_of;
   int64_t lease_until_us = 0;  // Release.
-  uint32_t version = 0;  // CreateKey, RotateKey, PutPolicy, PutDenyList: new.
+  // CreateKey, RotateKey, PutPolicy, PutReferenceSet, PutDenyList: new.
+  uint32_t version = 0;
 
   bool ok() const { return refusal == v1::REFUSAL_CODE_UNSPECIFIED; }
   absl::Status status() const {

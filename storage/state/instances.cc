@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "storage/state/apply_context.h"
 #include "storage/state/limits.h"
+#include "storage/state/policy_states.h"
 
 namespace kms::storage {
 namespace {
@@ -107,7 +108,7 @@ absl::StatusOr<Effect> CheckJoinPolicy(ApplyContext& context,
     return Refused(v1::NO_POLICY,
                    "register: there is no policy named cluster-join");
   }
-  if (policy->version() != op.join_policy_version() ||
+  if (ActiveVersion(*policy) != op.join_policy_version() ||
       context.header.appraisal_generation() != op.appraisal_generation()) {
     return Refused(v1::APPRAISAL_STALE,
                    "register: policy inputs moved since it was judged");

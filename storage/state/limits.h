@@ -21,6 +21,8 @@ inline constexpr uint32_t kFeatureLevelCollateral = 2;
 inline constexpr uint32_t kFeatureLevelCluster = 2;
 // 2 too: wrapping keys, minimum versions, labels, artifact digests, schedules.
 inline constexpr uint32_t kFeatureLevelKeys = 2;
+// 2 too: states of policy versions, shadows, bounds on outstanding leases.
+inline constexpr uint32_t kFeatureLevelPolicies = 2;
 inline constexpr uint32_t kFeatureLevelSeals = 2;  // A record of rekeys.
 
 // A batch is decided whole: bounds the time and memory of one Apply.
@@ -64,6 +66,23 @@ inline constexpr size_t kMaterialBytesMax = (size_t{64} << 10) + 256;
 // a day, almost three years.
 inline constexpr uint32_t kKeyVersionsPerKeyMax = 1000;
 inline constexpr uint32_t kPolicyVersionsMax = 10000;
+
+// Sets of Reference Values. Those that a policy names are read with it, all
+// versions that have not ended.
+inline constexpr uint32_t kReferenceSetsMax = 1024;
+inline constexpr uint32_t kReferenceVersionsMax = 10000;
+inline constexpr int kReferenceCurrentMax = 4;  // An upgrade, and room for one.
+inline constexpr int kReferenceValuesMax = 4096;
+inline constexpr size_t kReferenceValueBytesMax = 1024;
+inline constexpr size_t kReferenceNameBytesMax = 64;
+inline constexpr size_t kReferenceFormatBytesMax = 32;
+inline constexpr size_t kReferenceTitleBytesMax = 256;
+// That one release names: 8 sets of 4 versions.
+inline constexpr int kReferenceUsesMax = 32;
+
+// Outstanding leases that a policy may ask to be counted: one row of 16 KiB,
+// which every release under it rewrites.
+inline constexpr uint32_t kConcurrentMax = 1024;
 
 inline constexpr size_t kPolicySourceBytesMax = size_t{64} << 10;
 inline constexpr size_t kAnchorBytesMax = size_t{16} << 10;
@@ -123,6 +142,8 @@ inline constexpr size_t kSpentPrunedPerBatchMin = 256;
 inline constexpr uint64_t kRefusalLeavesPerKeyMinute = 60;
 inline constexpr int kFailedRulesMax = 32;
 inline constexpr size_t kFailedRuleBytesMax = 64;
+// Of a shadow's verdict, which shares a leaf with the verdict itself.
+inline constexpr int kShadowRulesMax = 8;
 inline constexpr int kRefusalCountsMax = 128;  // Over the codes there are.
 
 // A leaf is proven and shipped whole.

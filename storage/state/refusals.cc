@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "storage/state/apply_context.h"
 #include "storage/state/limits.h"
+#include "storage/state/verdicts.h"
 
 namespace kms::storage {
 namespace {
@@ -13,10 +14,8 @@ bool DigestOrEmpty(absl::string_view digest) {
 }
 
 bool WellFormed(const ::storage::v1::RecordRefusal& op) {
-  for (const std::string& rule : op.failed_rules()) {
-    if (rule.size() > kFailedRuleBytesMax) return false;
-  }
-  return op.failed_rules_size() <= kFailedRulesMax &&
+  return WellFormedRules(op.failed_rules(), kFailedRulesMax) &&
+         WellFormedShadow(op.shadow()) && WellFormedUses(op.references()) &&
          op.code() != v1::REFUSAL_CODE_UNSPECIFIED &&
          op.policy().size() <= kPolicyNameBytesMax &&
          DigestOrEmpty(op.challenge_hash()) &&
@@ -61,6 +60,10 @@ absl::StatusOr<Effect> ApplyRecordRefusal(
   if (!WellFormed(op)) {
     return Refused(v1::REQUEST_MALFORMED, "refusal: a field is ill-formed");
   }
+  if (NeedsPolicyLevel(op)) {
+    const Effect level = RequireLevel(context, kFeatureLevelPolicies);
+    if (!level.ok()) return level;
+  }
   // Without a key there is no rate to hold it to.
   KMS_ASSIGN_OR_RETURN(const auto key, FindKey(context, op.key_id()));
   if (!key.has_value()) return Refused(v1::NOT_FOUND, "key: no such key");
@@ -73,6 +76,7 @@ absl::StatusOr<Effect> ApplyRecordRefusal(
   refused.set_evidence_digest(op.evidence_digest());
   refused.set_claims_digest(op.claims_digest());
   *refused.mutable_failed_rules() = op.failed_rules();
+  CopyVerdict(op, refused);
   Effect effect;
   KMS_RETURN_IF_ERROR(
       AddRefusalLeaf(context, op.key_id(), std::move(refused), effect));

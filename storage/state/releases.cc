@@ -5,7 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/state/apply_context.h"
+#include "storage/state/leases.h"
 #include "storage/state/limits.h"
+#include "storage/state/policy_states.h"
+#include "storage/state/verdicts.h"
 
 namespace kms::storage {
 namespace {
@@ -34,6 +37,7 @@ bool WellFormed(const Release& op, int64_t proposer_clock_us) {
          DigestOrNone(op.blob_digest()) && DigestOrNone(op.new_blob_digest()) &&
          DigestOrNone(op.artifact_digest()) &&
          op.new_blob_digest().empty() == (op.new_blob_version() == 0) &&
+         WellFormedShadow(op.shadow()) && WellFormedUses(op.references()) &&
          WellFormed(UseOf(op), proposer_clock_us);
 }
 
@@ -58,9 +62,9 @@ Effect CheckUse(const KeyRecord& key, uint32_t version, bool blob,
 
 // The policy that judged must be the one that would judge now.
 Effect CheckAppraisal(const ApplyContext& context, const Release& op,
-                      const KeyRecord& key, uint32_t latest_policy_version) {
+                      const KeyRecord& key, uint32_t active_policy_version) {
   if (key.policy() != op.policy() ||
-      latest_policy_version != op.policy_version() ||
+      active_policy_version != op.policy_version() ||
       context.header.appraisal_generation() != op.appraisal_generation()) {
     return Refused(v1::APPRAISAL_STALE,
                    "release: policy inputs moved since it was judged");
@@ -152,6 +156,7 @@ absl::StatusOr<Effect> RefuseWithLeaf(ApplyContext& context, const Release& op,
   refused.set_challenge_hash(op.challenge_hash());
   refused.set_evidence_digest(op.evidence_digest());
   refused.set_claims_digest(op.claims_digest());
+  CopyVerdict(op, refused);
   KMS_RETURN_IF_ERROR(
       AddRefusalLeaf(context, op.key_id(), std::move(refused), effect));
   return effect;
@@ -171,6 +176,7 @@ v1::AuditEntry ReleasedEntry(const Release& op) {
   event.set_claims_digest(op.claims_digest());
   event.set_recipient_thumbprint(op.recipient_thumbprint());
   event.set_kem_id(op.kem_id());
+  CopyVerdict(op, event);
   event.set_blob_digest(op.blob_digest());
   event.set_new_blob_digest(op.new_blob_digest());
   event.set_new_blob_version(op.new_blob_version());
@@ -180,9 +186,9 @@ v1::AuditEntry ReleasedEntry(const Release& op) {
 
 // What the rules say of a well-formed release of `key`, in this order: the
 // state of the key, then whether it was judged by what holds now, then the
-// challenge. `policy` is the latest version's record.
+// challenge. `policy` is the active version's record.
 Effect Judge(const ApplyContext& context, const Release& op,
-             const KeyRecord& key, uint32_t latest_policy_version,
+             const KeyRecord& key, uint32_t active_policy_version,
              const PolicyVersionRecord& policy,
              const std::optional<SpentChallengeRecord>& spent) {
   const bool blob = !op.blob_digest().empty() || !op.new_blob_digest().empty();
@@ -191,7 +197,7 @@ Effect Judge(const ApplyContext& context, const Release& op,
     effect = CheckUse(key, op.new_blob_version(), blob, op.artifact_digest());
   }
   if (effect.ok()) {
-    effect = CheckAppraisal(context, op, key, latest_policy_version);
+    effect = CheckAppraisal(context, op, key, active_policy_version);
   }
   if (effect.ok()) effect = CheckValidity(context, policy.terms());
   if (effect.ok()) effect = CheckUse(context, op, spent);
@@ -204,6 +210,10 @@ absl::StatusOr<Effect> ApplyRelease(ApplyContext& context, const Release& op) {
   if (!WellFormed(op, context.proposer_clock_us)) {
     return Refused(v1::REQUEST_MALFORMED, "release: a field is ill-formed");
   }
+  if (NeedsPolicyLevel(op)) {
+    const Effect level = RequireLevel(context, kFeatureLevelPolicies);
+    if (!level.ok()) return level;
+  }
   KMS_ASSIGN_OR_RETURN(const auto key, FindKey(context, op.key_id()));
   if (!key.has_value()) return Refused(v1::NOT_FOUND, "key: no such key");
   if (key->policy().empty()) {
@@ -215,10 +225,16 @@ absl::StatusOr<Effect> ApplyRelease(ApplyContext& context, const Release& op) {
                        context.rows.GetRecord<::storage::v1::PolicyRecord>(
                            context.names.Policy(name_space, key->policy())));
   if (!policy.has_value()) return RowLoss(Family::kPolicy, "is missing");
+  const uint32_t active = ActiveVersion(*policy);
+  if (active == 0) {
+    return RefuseWithLeaf(
+        context, op,
+        Refused(v1::NO_POLICY, "policy: none of its versions is active"));
+  }
   KMS_ASSIGN_OR_RETURN(
       const auto policy_version,
-      context.rows.GetRecord<PolicyVersionRecord>(context.names.PolicyVersion(
-          name_space, key->policy(), policy->version())));
+      context.rows.GetRecord<PolicyVersionRecord>(
+          context.names.PolicyVersion(name_space, key->policy(), active)));
   if (!policy_version.has_value()) {
     return RowLoss(Family::kPolicyVersion, "is missing");
   }
@@ -226,8 +242,17 @@ absl::StatusOr<Effect> ApplyRelease(ApplyContext& context, const Release& op) {
                        context.rows.GetRecord<SpentChallengeRecord>(
                            SpentRow(op.challenge_hash())));
   const Effect verdict =
-      Judge(context, op, *key, policy->version(), *policy_version, spent);
+      Judge(context, op, *key, active, *policy_version, spent);
   if (!verdict.ok()) return RefuseWithLeaf(context, op, verdict);
+  std::optional<uint64_t> repeat_of;
+  if (spent.has_value()) repeat_of = spent->leaf();
+  std::optional<Leases> leases;  // Only where they are bounded.
+  if (const uint32_t most = policy_version->terms().concurrent(); most != 0) {
+    KMS_ASSIGN_OR_RETURN(leases,
+                         Leases::Read(context, op.key_id(), op.policy()));
+    const Effect room = leases->CheckRoom(most, repeat_of);
+    if (!room.ok()) return RefuseWithLeaf(context, op, room);
+  }
 
   if (!spent.has_value()) {
     KMS_ASSIGN_OR_RETURN(const Effect drawn,
@@ -248,6 +273,10 @@ absl::StatusOr<Effect> ApplyRelease(ApplyContext& context, const Release& op) {
   KMS_ASSIGN_OR_RETURN(Effect effect, Done(context, std::move(entry)));
   effect.version = op.version();
   effect.lease_until_us = lease_until_us;
+  if (leases.has_value()) {
+    KMS_RETURN_IF_ERROR(leases->Hold(context, repeat_of.value_or(*effect.leaf),
+                                     lease_until_us));
+  }
   if (spent.has_value()) {
     effect.repeat_of = spent->leaf();
   } else {

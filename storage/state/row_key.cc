@@ -11,7 +11,7 @@
 namespace kms::storage {
 namespace {
 
-constexpr std::array<FamilyInfo, 23> kFamilies = {{
+constexpr std::array<FamilyInfo, 26> kFamilies = {{
     {Family::kHeader, "header", false, 0, false},
     {Family::kInstance, "instance", false, kIdBytes, true},
     {Family::kApprover, "approver", false, kEd25519KeyBytes, true},
@@ -37,6 +37,10 @@ constexpr std::array<FamilyInfo, 23> kFamilies = {{
     {Family::kDestruction, "destruction", false,
      8 + kNamespaceTagBytes + kIdBytes + 4, true},
     {Family::kRotation, "rotation", false, 8 + kNamespaceTagBytes + kIdBytes,
+     true},
+    {Family::kLeases, "leases", true, kIdBytes + kNameHashBytes, true},
+    {Family::kReferenceSet, "reference-set", true, kNameHashBytes, true},
+    {Family::kReferenceVersion, "reference-version", true, kNameHashBytes + 4,
      true},
 }};
 
@@ -246,6 +250,30 @@ RowKey NameHasher::Quota(absl::string_view name_space, absl::string_view key_id,
                          absl::string_view policy) const {
   return QuotaRow(Namespace(name_space), key_id,
                   Hash(Family::kPolicy, name_space, policy));
+}
+
+RowKey NameHasher::Leases(absl::string_view name_space,
+                          absl::string_view key_id,
+                          absl::string_view policy) const {
+  return MakeRowKey(Family::kLeases, Namespace(name_space),
+                    ByteWriter()
+                        .Bytes(key_id)
+                        .Bytes(Hash(Family::kPolicy, name_space, policy))
+                        .str());
+}
+
+RowKey NameHasher::ReferenceSet(absl::string_view name_space,
+                                absl::string_view name) const {
+  return MakeRowKey(Family::kReferenceSet, Namespace(name_space),
+                    Hash(Family::kReferenceSet, name_space, name));
+}
+
+RowKey NameHasher::ReferenceVersion(absl::string_view name_space,
+                                    absl::string_view name,
+                                    uint32_t version) const {
+  return MakeRowKey(
+      Family::kReferenceVersion, Namespace(name_space),
+      IdAndVersion(Hash(Family::kReferenceSet, name_space, name), version));
 }
 
 RowKey NameHasher::Anchor(absl::string_view name) const {

@@ -54,8 +54,11 @@ enum class Family : uint8_t {
   kKillSwitch = 21,         // evidence type uint32 -> KillSwitchRecord
   // Schedules, by log time: due uint64, namespace[16], key id[16], and of a
   // destruction version uint32.
-  kDestruction = 22,  // -> DestructionRecord
-  kRotation = 23,     // -> empty
+  kDestruction = 22,       // -> DestructionRecord
+  kRotation = 23,          // -> empty
+  kLeases = 24,            // key id[16] policy's name hash[32] -> LeasesRecord
+  kReferenceSet = 25,      // name hash[32] -> ReferenceSetRecord
+  kReferenceVersion = 26,  // name hash[32] version uint32 -> its Record
 };
 
 inline constexpr size_t kNamespaceTagBytes = 16;
@@ -160,6 +163,12 @@ class NameHasher {
                        uint32_t version) const;
   RowKey Quota(absl::string_view name_space, absl::string_view key_id,
                absl::string_view policy) const;
+  RowKey Leases(absl::string_view name_space, absl::string_view key_id,
+                absl::string_view policy) const;
+  RowKey ReferenceSet(absl::string_view name_space,
+                      absl::string_view name) const;
+  RowKey ReferenceVersion(absl::string_view name_space, absl::string_view name,
+                          uint32_t version) const;
   RowKey Anchor(absl::string_view name) const;
   RowKey Collateral(absl::string_view role, absl::string_view subject) const;
   RowKey CollateralContent(absl::string_view role,

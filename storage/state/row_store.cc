@@ -169,6 +169,7 @@ bool RowBatch::WritesSettings() const {
       case Family::kSpent:
       case Family::kSpentExpiry:
       case Family::kQuota:
+      case Family::kLeases:
       case Family::kRefusalRate:
       case Family::kLeaf:
       case Family::kTile:

@@ -111,6 +111,34 @@ Command StateFixture::PutPolicy(absl::string_view name,
   return command;
 }
 
+Command StateFixture::SetPolicyState(absl::string_view name, uint32_t version,
+                                     ::storage::v1::PolicyState state,
+                                     uint32_t expected_active) {
+  Command command = NewCommand();
+  auto& op = *command.mutable_set_policy_state();
+  op.set_name(std::string(name));
+  op.set_version(version);
+  op.set_state(state);
+  op.set_expected_active(expected_active);
+  return command;
+}
+
+Command StateFixture::PutReferenceSet(absl::string_view name,
+                                      uint32_t expected_version) {
+  Command command = NewCommand();
+  auto& op = *command.mutable_put_reference_set();
+  op.set_name(std::string(name));
+  op.set_expected_version(expected_version);
+  op.add_values("a");
+  op.add_values("b");
+  op.set_format("corim");
+  op.set_file_digest(std::string(32, 'f'));
+  op.set_signer("acme");
+  op.set_signer_spki_digest(std::string(32, 's'));
+  op.set_signed_us(kTestStartUs);
+  return command;
+}
+
 Command StateFixture::CreateKey(absl::string_view name,
                                 const std::string& key_id,
                                 absl::string_view policy) {

@@ -57,6 +57,11 @@ class StateFixture {
   Command Register(const TestInstance& instance);
   Command PutPolicy(absl::string_view name, uint32_t expected_version = 0,
                     uint64_t quota = 0, int64_t window_us = 0);
+  Command SetPolicyState(absl::string_view name, uint32_t version,
+                         ::storage::v1::PolicyState state,
+                         uint32_t expected_active);
+  // Values "a" and "b", signed by "acme".
+  Command PutReferenceSet(absl::string_view name, uint32_t expected_version);
   Command CreateKey(absl::string_view name, const std::string& key_id,
                     absl::string_view policy);
   Command RotateKey(const std::string& key_id, uint32_t primary);

@@ -296,7 +296,9 @@ TEST_F(StateMachineTest, TheSettingsIndexMovesWithAllButReleases) {
     EXPECT_TRUE(after == before || after == fed_.view()->position().index);
     return after != before;
   };
-  EXPECT_TRUE(moves(fixture_.PutPolicy("p", 0, 10, 3'600'000'000)));
+  Command policy = fixture_.PutPolicy("p", 0, 10, 3'600'000'000);
+  policy.mutable_put_policy()->mutable_terms()->set_concurrent(10);
+  EXPECT_TRUE(moves(policy));
   EXPECT_TRUE(moves(fixture_.CreateKey("k", TestId(1), "p")));
   EXPECT_TRUE(moves(fixture_.PutAnchor("a")));
   for (uint64_t challenge = 1; challenge < 4; ++challenge) {
@@ -341,7 +343,15 @@ TEST_F(StateMachineTest, LeavesProveIntoTheRoot) {
 
 // Something of every command family.
 void DoALittleOfEverything(StateFixture& fixture, FedMachine& fed) {
-  fed.Do(fixture.PutPolicy("p", 0, 3, kHourUs));
+  Command bounded = fixture.PutPolicy("p", 0, 3, kHourUs);
+  bounded.mutable_put_policy()->mutable_terms()->set_concurrent(2);
+  Command draft = fixture.PutPolicy("p", 1);
+  draft.mutable_put_policy()->set_state(::storage::v1::POLICY_DRAFT);
+  fed.Do({bounded, draft,
+          fixture.SetPolicyState("p", 2, ::storage::v1::POLICY_SHADOW, 1)});
+  fed.Do({fixture.PutReferenceSet("images", 0),
+          fixture.PutReferenceSet("images", 1),
+          fixture.PutReferenceSet("images", 1)});
   fed.Do({fixture.CreateKey("k1", TestId(1), "p"),
           fixture.CreateKey("k2", TestId(2), "p"),
           fixture.CreateKey("k1", TestId(3), "p")});
@@ -432,7 +442,7 @@ class TamperTest : public StateMachineTest {
     rows_ = Dump();
     // Older values of the same rows.
     fed_.Do(
-        {fixture_.PutPolicy("p", 1),
+        {fixture_.PutPolicy("p", 2),
          fixture_.SetKeyVersionState(TestId(1), 1, ::storage::v1::DISABLED)});
     newer_ = Dump();
   }

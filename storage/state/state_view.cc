@@ -4,8 +4,10 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "kms/base/byte_reader.h"
 #include "kms/base/byte_writer.h"
 #include "storage/state/limits.h"
+#include "storage/state/policy_states.h"
 
 namespace kms::storage {
 namespace {
@@ -17,6 +19,8 @@ using ::storage::v1::KeyRecord;
 using ::storage::v1::KeyVersionRecord;
 using ::storage::v1::PolicyRecord;
 using ::storage::v1::PolicyVersionRecord;
+using ::storage::v1::ReferenceSetRecord;
+using ::storage::v1::ReferenceVersionRecord;
 
 absl::Status NotFound(absl::string_view subject) {
   return Refuse(v1::NOT_FOUND, absl::StrCat(subject, ": no such ", subject));
@@ -118,12 +122,15 @@ absl::Status StateView::FillReleases(absl::string_view tag,
         if (!count.ParseFromString(value)) {
           return RowLoss(row.family(), "does not parse");
         }
-        for (auto& info : *key.mutable_versions()) {
-          if (row == ReleaseCountRow(tag, key.key_id(), info.version())) {
-            info.set_releases(count.releases());
-            info.set_last_used_us(count.last_us());
-          }
+        const uint32_t version =
+            ByteReader(AsBytes(row.id().substr(kIdBytes))).U32Be();
+        if (version < 1 || version > key.last_version()) {
+          return RowLoss(row.family(), "is of no version");
         }
+        // Versions are dense and ascending.
+        auto& info = *key.mutable_versions(static_cast<int>(version) - 1);
+        info.set_releases(count.releases());
+        info.set_last_used_us(count.last_us());
         return absl::OkStatus();
       });
 }
@@ -168,20 +175,32 @@ absl::StatusOr<std::vector<KeyRecord>> StateView::ListDueRotations(
   return keys;
 }
 
+absl::StatusOr<PolicyRecord> StateView::GetPolicyRecord(
+    absl::string_view name_space, absl::string_view name) const {
+  KMS_ASSIGN_OR_RETURN(auto policy, rows_.GetRecord<PolicyRecord>(
+                                        names_->Policy(name_space, name)));
+  if (!policy.has_value()) return NotFound("policy");
+  return *std::move(policy);
+}
+
 absl::StatusOr<StateView::Policy> StateView::GetPolicy(
     absl::string_view name_space, absl::string_view name,
     std::optional<uint32_t> version) const {
-  KMS_ASSIGN_OR_RETURN(
-      const auto policy,
-      rows_.GetRecord<PolicyRecord>(names_->Policy(name_space, name)));
-  if (!policy.has_value()) return NotFound("policy");
+  KMS_ASSIGN_OR_RETURN(const PolicyRecord policy,
+                       GetPolicyRecord(name_space, name));
   Policy found;
-  found.version = version.value_or(policy->version());
-  found.latest_version = policy->version();
+  found.latest_version = policy.version();
+  found.active_version = ActiveVersion(policy);
+  found.shadow_version = policy.shadow_version();
+  found.version = version.value_or(found.active_version);
+  if (!version.has_value() && found.active_version == 0) {
+    return Refuse(v1::NO_POLICY, "policy: none of its versions is active");
+  }
   KMS_ASSIGN_OR_RETURN(
       auto record, rows_.GetRecord<PolicyVersionRecord>(
                        names_->PolicyVersion(name_space, name, found.version)));
   if (!record.has_value()) return NotFound("policy version");
+  found.state = StateOf(policy, found.version, *record);
   found.record = *std::move(record);
   return found;
 }
@@ -195,6 +214,36 @@ absl::StatusOr<std::vector<PolicyRecord>> StateView::ListPolicies(
           {}, EngineReader::kNoLimit));
   SortByName(policies);
   return policies;
+}
+
+absl::StatusOr<ReferenceSetRecord> StateView::GetReferenceSet(
+    absl::string_view name_space, absl::string_view name) const {
+  KMS_ASSIGN_OR_RETURN(auto set, rows_.GetRecord<ReferenceSetRecord>(
+                                     names_->ReferenceSet(name_space, name)));
+  if (!set.has_value()) return NotFound("reference set");
+  return *std::move(set);
+}
+
+absl::StatusOr<ReferenceVersionRecord> StateView::GetReferenceVersion(
+    absl::string_view name_space, absl::string_view name,
+    uint32_t version) const {
+  KMS_ASSIGN_OR_RETURN(
+      auto record, rows_.GetRecord<ReferenceVersionRecord>(
+                       names_->ReferenceVersion(name_space, name, version)));
+  if (!record.has_value()) return NotFound("reference set's version");
+  return *std::move(record);
+}
+
+absl::StatusOr<std::vector<ReferenceSetRecord>> StateView::ListReferenceSets(
+    absl::string_view name_space) const {
+  KMS_ASSIGN_OR_RETURN(
+      auto sets,
+      ReadAll<ReferenceSetRecord>(
+          rows_,
+          FamilyPrefix(Family::kReferenceSet, names_->Namespace(name_space)),
+          {}, EngineReader::kNoLimit));
+  SortByName(sets);
+  return sets;
 }
 
 absl::StatusOr<AnchorRecord> StateView::GetAnchor(

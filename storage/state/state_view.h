@@ -91,15 +91,32 @@ class StateView {
   struct Policy {
     uint32_t version;
     uint32_t latest_version;
+    uint32_t active_version;  // 0: none, as is the next.
+    uint32_t shadow_version;
+    ::storage::v1::PolicyState state;  // Of `version`.
     ::storage::v1::PolicyVersionRecord record;
   };
+  // The active version if none is named; NO_POLICY: none is active.
   absl::StatusOr<Policy> GetPolicy(
       absl::string_view name_space, absl::string_view name,
-      std::optional<uint32_t> version = std::nullopt) const;  // Latest if none.
+      std::optional<uint32_t> version = std::nullopt) const;
+  // Which versions there are, without any of them.
+  absl::StatusOr<::storage::v1::PolicyRecord> GetPolicyRecord(
+      absl::string_view name_space, absl::string_view name) const;
 
   // All policies of a namespace, ordered by name.
   absl::StatusOr<std::vector<::storage::v1::PolicyRecord>> ListPolicies(
       absl::string_view name_space) const;
+
+  // --- Reference Values. NOT_FOUND. ---
+  absl::StatusOr<::storage::v1::ReferenceSetRecord> GetReferenceSet(
+      absl::string_view name_space, absl::string_view name) const;
+  absl::StatusOr<::storage::v1::ReferenceVersionRecord> GetReferenceVersion(
+      absl::string_view name_space, absl::string_view name,
+      uint32_t version) const;
+  // All sets of a namespace, ordered by name.
+  absl::StatusOr<std::vector<::storage::v1::ReferenceSetRecord>>
+  ListReferenceSets(absl::string_view name_space) const;
 
   // --- What appraisal reads. ---
   absl::StatusOr<::storage::v1::AnchorRecord> GetAnchor(

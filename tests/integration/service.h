@@ -29,8 +29,10 @@ class Service {
   // OK if it ends with 0.
   absl::Status Administer(const std::string& arguments) const;
 
-  // kms-agent for the key "weights", with a program that attests.
-  CommandResult RunAgent(const std::string& attester) const;
+  // kms-agent for the key "weights", with a program that attests; at another
+  // address than the service's if one is given.
+  CommandResult RunAgent(const std::string& attester,
+                         const std::string& address = "") const;
   // What the last run of it was given; empty if it was nothing.
   std::string released() const { return ReadFile(path("released")); }
 
@@ -47,7 +49,7 @@ class Service {
  private:
   Service() = default;
 
-  std::string folder_, pins_;
+  std::string folder_, pins_, environment_;
   std::unique_ptr<KmsdProcess> kmsd_;
 };
 

@@ -87,7 +87,8 @@ std::string NextStepOfRefusal(v1::RefusalCode code) {
     case v1::VERSION_DESTROYED:
       return "nothing brings a destroyed version back; rotate the key";
     case v1::NO_POLICY:
-      return "name a policy: kmsctl key set-policy NAME --policy POLICY";
+      return "name a policy (kmsctl key set-policy) or activate a version of "
+             "it (kmsctl policy activate)";
     case v1::POLICY_INVALID:
       return "correct the document at the place named and put it again";
     case v1::POLICY_DENIED:
@@ -96,12 +97,22 @@ std::string NextStepOfRefusal(v1::RefusalCode code) {
     case v1::ANCHOR_DENIED:
     case v1::EVIDENCE_REQUIRED:
       return "see which rule failed: kmsctl policy test POLICY bundle.json";
+    case v1::COLLATERAL_STALE:
+      return "import fresher collateral: kmsctl collateral age, import";
+    case v1::CONCURRENCY_EXHAUSTED:
+      return "wait until a lease ends, or have the policy changed";
+    case v1::NOTHING_TO_REVERT:
+      return "choose a version: kmsctl policy history, then activate";
     case v1::QUOTA_EXHAUSTED:
       return "wait for the next quota window, or have the policy changed";
     case v1::CHALLENGE_INVALID:
     case v1::CHALLENGE_EXPIRED:
     case v1::CHALLENGE_SPENT:
       return "ask for a fresh challenge and make new Evidence over it";
+    case v1::DESTRUCTION_TOO_SOON:
+      return "destroy it after a wait as long as the reason says: --wait";
+    case v1::LEASE_ENDED:
+      return "renew the lease by another release, and show its receipt";
     case v1::CHAIN_UNTRUSTED:
       return "compare with the configured anchors: kmsctl anchor list";
     case v1::REQUEST_MALFORMED:

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "proto/kms/v1/cluster.grpc.pb.h"
 #include "proto/kms/v1/seal.grpc.pb.h"
 #include "tools/client/outcome.h"
+#include "tools/kmsctl/collateral.h"
 
 namespace kms::kmsctl {
 namespace {
@@ -67,6 +69,24 @@ std::vector<std::string> Row(const v1::InstanceStatus& instance,
           instance.problem().empty() ? "-" : instance.problem()};
 }
 
+// Nothing for a log on the instance's own disk.
+void ShowLogMembers(const v1::ClusterStatus& cluster, std::ostream& out) {
+  for (const v1::LogMember& member : cluster.log_members()) {
+    out << "  etcd " << member.address() << ": ";
+    if (!member.problem().empty()) {
+      out << "! " << member.problem() << "\n";
+      continue;
+    }
+    out << (member.leads()          ? "leads"
+            : member.knows_leader() ? "follows"
+                                    : "! knows of no leader")
+        << ", " << member.version() << ", " << (member.bytes() >> 20)
+        << " MiB, in use " << (member.bytes_in_use() >> 20) << " MiB";
+    for (const std::string& alarm : member.alarms()) out << ", ! " << alarm;
+    out << "\n";
+  }
+}
+
 absl::Status ShowStatus(Context& context) {
   KMS_ASSIGN_OR_RETURN(
       const v1::ClusterStatus cluster,
@@ -77,6 +97,8 @@ absl::Status ShowStatus(Context& context) {
                        (context.CallEach<v1::StatusService, v1::Status>(
                            &v1::StatusService::StubInterface::GetStatus,
                            v1::GetStatusRequest())));
+  KMS_ASSIGN_OR_RETURN(const std::string collateral,
+                       CollateralAtAGlance(context));
   std::map<std::string, std::string> states;
   size_t unreached = 0;
   for (const absl::StatusOr<v1::Status>& answer : answers) {
@@ -88,6 +110,7 @@ absl::Status ShowStatus(Context& context) {
   }
   Json json = ProtoToJson(cluster);
   json["addresses_unreached"] = unreached;
+  json["collateral"] = collateral;
   std::vector<std::vector<std::string>> rows = {
       {"INSTANCE", "STATE", "HEAD", "POSITION", "LAG", "DIGEST", "AGE",
        "JOINED BY", "PEER ADDRESS", "PROBLEM"}};
@@ -104,8 +127,9 @@ absl::Status ShowStatus(Context& context) {
                   << "  feature level: " << cluster.feature_level() << "\n"
                   << "log: " << cluster.log() << ", " << cluster.log_epoch()
                   << "/" << cluster.log_tail()
-                  << "  release guard: " << cluster.release_guard() << "\n"
-                  << "joining: "
+                  << "  release guard: " << cluster.release_guard() << "\n";
+    ShowLogMembers(cluster, context.out());
+    context.out() << "collateral: " << collateral << "\njoining: "
                   << (cluster.join_policy_version() == 0
                           ? std::string("no policy cluster-join")
                           : absl::StrCat("by policy cluster-join, version ",

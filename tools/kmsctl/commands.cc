@@ -13,7 +13,9 @@
 #include "tools/kmsctl/key.h"
 #include "tools/kmsctl/lease.h"
 #include "tools/kmsctl/policy.h"
+#include "tools/kmsctl/reference.h"
 #include "tools/kmsctl/seal.h"
+#include "tools/kmsctl/server_evidence.h"
 #include "tools/kmsctl/weights.h"
 
 namespace kms::kmsctl {
@@ -28,9 +30,11 @@ std::unique_ptr<CLI::App> MakeApp(Context& context) {
       "5 a proof does not verify.");
   context.AddOptions(*app);
   AddSealCommands(*app, context);
+  AddServerEvidenceCommand(*app, context);
   AddKeyCommands(*app, context);
   AddLeaseCommands(*app, context);
   AddPolicyCommands(*app, context);
+  AddReferenceCommands(*app, context);
   AddAnchorCommands(*app, context);
   AddCollateralCommands(*app, context);
   AddHardwareCommands(*app, context);

@@ -18,6 +18,7 @@
 #include "kms/crypto/note.h"
 #include "kms/crypto/signing_key.h"
 #include "kms/lifecycle/import_aad.h"
+#include "kms/lifecycle/wrapped_blob.h"
 #include "proto/kms/v1/audit_entry.pb.h"
 #include "tools/client/endpoints.h"
 #include "tools/client/file.h"
@@ -47,6 +48,16 @@ class CommandsTest : public ::testing::Test {
     out_ = out.str();
     err_ = err.str();
     return exit_code;
+  }
+
+  std::vector<std::string> Pinned(std::vector<std::string> arguments,
+                                  const std::string& identity) {
+    for (const std::string& word :
+         {std::string("--cluster"), Hex(service_.keys.cluster_id),
+          std::string("--identity"), Hex(identity)}) {
+      arguments.push_back(word);
+    }
+    return arguments;
   }
 
   static std::string File(const std::string& name,
@@ -115,6 +126,18 @@ TEST_F(CommandsTest, ShowsTheClusterAtAGlance) {
   status.set_log_epoch(1);
   status.set_log_tail(40);
   status.set_release_guard("majority: holds");
+  v1::LogMember& leader = *status.add_log_members();
+  leader.set_address("etcd1:2379");
+  leader.set_version("3.4.23");
+  leader.set_leads(true);
+  leader.set_knows_leader(true);
+  leader.set_bytes(int64_t{5} << 20);
+  leader.add_alarms("NOSPACE");
+  v1::LogMember& lost = *status.add_log_members();
+  lost.set_address("etcd2:2379");
+  lost.set_problem("UNAVAILABLE");
+  service_.collateral.stored.add_collateral()->set_next_update_us(1);
+  service_.collateral.stored.add_collateral();
   v1::InstanceStatus& self = *status.add_instances();
   self.set_instance_id(std::string(16, 'a'));
   self.set_agreement(v1::InstanceStatus::SELF);
@@ -128,6 +151,11 @@ TEST_F(CommandsTest, ShowsTheClusterAtAGlance) {
   other.set_development(true);
   EXPECT_EQ(Run({"cluster", "status"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("log: ok, 1/40  release guard: majority: holds"));
+  EXPECT_THAT(out_, HasSubstr("etcd1:2379: leads, 3.4.23, 5 MiB, in use 0 MiB, "
+                              "! NOSPACE\n"));
+  EXPECT_THAT(out_, HasSubstr("etcd2:2379: ! UNAVAILABLE\n"));
+  EXPECT_THAT(out_,
+              HasSubstr("collateral: 1 ok, 1 past its next update\njoining: "));
   EXPECT_THAT(out_, HasSubstr(Hex(std::string(16, 'a')) + "  serving"));
   EXPECT_THAT(out_, HasSubstr(Hex(std::string(6, 'd'))));
   EXPECT_THAT(out_, HasSubstr(Hex(std::string(16, 'b')) + "  not asked"));
@@ -165,9 +193,18 @@ TEST_F(CommandsTest, CreatesAKeyAsAsked) {
 
 TEST_F(CommandsTest, SealsImportedMaterialToTheServiceAndToTheName) {
   const std::string marked = "MARKED-KEY-MATERIAL-0123456789ab";
-  EXPECT_EQ(Run({"key", "create", "weights", "--namespace", "team",
-                 "--import-file", File("material", marked)}),
-            0)
+  const std::vector<std::string> import = {"key",
+                                           "create",
+                                           "weights",
+                                           "--namespace",
+                                           "team",
+                                           "--import-file",
+                                           File("material", marked)};
+  // To nobody before it is known whom: without pins, or another's key.
+  EXPECT_EQ(Run(import), 2);
+  EXPECT_EQ(Run(Pinned(import, std::string(32, 'x'))), 5);
+  EXPECT_TRUE(service_.keys.created.empty());
+  EXPECT_EQ(Run(Pinned(import, service_.keys.identity.public_key())), 0)
       << err_;
   ASSERT_EQ(service_.keys.created.size(), 1u);
   const v1::CreateKeyRequest& sent = service_.keys.created[0];
@@ -190,6 +227,41 @@ TEST_F(CommandsTest, RefusesMaterialOfTheWrongSizeBeforeAskingAnyone) {
                  File("long", std::string(4097, 'x'))}),
             1);
   EXPECT_TRUE(service_.keys.created.empty());
+}
+
+TEST_F(CommandsTest, ReplacesABlobOnlyByOneOfTheSameKeyAndArtifact) {
+  const auto pair = crypto::HpkeGenerateKeyPair(crypto::Kem::kX25519);
+  lifecycle::BlobHeader header;
+  header.cluster_id = service_.keys.cluster_id;
+  header.name_space = "default";
+  header.key_id = std::string(16, 'k');
+  header.version = 1;
+  header.artifact_digest = std::string(32, 'a');
+  const auto seal = [&] {
+    return *lifecycle::SealBlob(header, AsBytes(pair->public_key),
+                                *Secret::Allocate(32));
+  };
+  const std::string before = seal();
+  const std::string path = File("blob", before);
+  const auto rewrap = [&](const std::string& blob, uint32_t version) {
+    service_.keys.rewrapped.set_blob(blob);
+    service_.keys.rewrapped.set_version(version);
+    return Run({"key", "rewrap", path});
+  };
+  EXPECT_EQ(rewrap("", 2), 5);
+  EXPECT_EQ(rewrap("not a blob", 2), 5);
+  header.version = 2;
+  EXPECT_EQ(rewrap(seal(), 3), 5);
+  header.key_id = std::string(16, 'o');
+  EXPECT_EQ(rewrap(seal(), 2), 5);
+  header.key_id = std::string(16, 'k');
+  header.artifact_digest.clear();
+  EXPECT_EQ(rewrap(seal(), 2), 5);
+  EXPECT_EQ(*client::ReadFile(path, lifecycle::kBlobSizeMax), before);
+  header.artifact_digest = std::string(32, 'a');
+  const std::string after = seal();
+  EXPECT_EQ(rewrap(after, 2), 0) << err_;
+  EXPECT_EQ(*client::ReadFile(path, lifecycle::kBlobSizeMax), after);
 }
 
 TEST_F(CommandsTest, ListsEveryPage) {
@@ -232,6 +304,8 @@ TEST_F(CommandsTest, UpdatesOnlyWhatIsGiven) {
   EXPECT_EQ(Run({"key", "update", "a", "--no-labels"}), 0);
   EXPECT_EQ(Run({"key", "update", "a", "--label", "no-value"}), 2);
   EXPECT_EQ(Run({"key", "update", "a", "--rotation-period", "monthly"}), 2);
+  // Zero seconds would mean: none any more.
+  EXPECT_EQ(Run({"key", "update", "a", "--rotation-period", "500ms"}), 2);
   ASSERT_EQ(service_.keys.updated.size(), 3u);
   const v1::UpdateKeyRequest& first = service_.keys.updated[0];
   EXPECT_TRUE(first.has_minimum_version());
@@ -341,6 +415,9 @@ TEST_F(CommandsTest, ANewEpochWantsAReason) {
   EXPECT_EQ(service_.seals.epoch_reasons,
             std::vector<std::string>{"etcd was lost"});
   EXPECT_THAT(err_, HasSubstr("next: unseal this instance"));
+  service_.seals.epoch_answer = agent::Refusal(v1::NOT_SEALED);
+  EXPECT_EQ(Run({"log", "new-epoch", "--reason", "x"}), 3);
+  EXPECT_THAT(err_, HasSubstr("next: seal this instance (kmsctl seal), "));
 }
 
 TEST_F(CommandsTest, ConcernsOneInstanceWhereItMust) {
@@ -550,6 +627,98 @@ TEST_F(CommandsTest, PolicyTestExplainsEachRuleOnRealEvidence) {
            bundle, "--at", "2060-01-01T00:00:00Z"}),
       3);
   EXPECT_THAT(err_, HasSubstr("CERTIFICATE_EXPIRED"));
+}
+
+// --- Policies of the service ---
+
+TEST_F(CommandsTest, PolicyPutTakesAState) {
+  const std::string file = File("p.yaml", PolicyDocument(std::string(96, '0')));
+  EXPECT_EQ(Run({"policy", "put", file}), 0) << err_;
+  EXPECT_EQ(Run({"policy", "put", file, "--state", "shadow"}), 0) << err_;
+  EXPECT_EQ(Run({"policy", "put", file, "--state", "retired"}), 2);
+  ASSERT_EQ(service_.policies.put.size(), 2u);
+  EXPECT_EQ(service_.policies.put[0].state(), v1::POLICY_ACTIVE);
+  EXPECT_EQ(service_.policies.put[1].state(), v1::POLICY_SHADOW);
+}
+
+TEST_F(CommandsTest, PolicyStatesAreSetByVersion) {
+  EXPECT_EQ(Run({"policy", "activate", "p@3", "--expected-active", "2"}), 0);
+  EXPECT_EQ(Run({"policy", "shadow", "p@4"}), 0);
+  EXPECT_EQ(Run({"policy", "retire", "p@1"}), 0);
+  ASSERT_EQ(service_.policies.states.size(), 3u);
+  const v1::SetPolicyStateRequest& activated = service_.policies.states[0];
+  EXPECT_EQ(activated.name(), "p");
+  EXPECT_EQ(activated.version(), 3u);
+  EXPECT_EQ(activated.state(), v1::POLICY_ACTIVE);
+  EXPECT_TRUE(activated.check_active());
+  EXPECT_EQ(activated.expected_active(), 2u);
+  EXPECT_EQ(service_.policies.states[1].state(), v1::POLICY_SHADOW);
+  EXPECT_FALSE(service_.policies.states[1].check_active());
+  EXPECT_EQ(service_.policies.states[2].state(), v1::POLICY_RETIRED);
+  for (const char* subject : {"p", "p@", "p@0", "p@x", "p@-1"}) {
+    EXPECT_EQ(Run({"policy", "activate", subject}), 2) << subject;
+  }
+  EXPECT_EQ(service_.policies.states.size(), 3u);
+  EXPECT_EQ(Run({"policy", "revert", "p"}), 0);
+  EXPECT_EQ(service_.policies.reverted, "p");
+}
+
+TEST_F(CommandsTest, PolicyHistoryAndDiffAreReadable) {
+  EXPECT_EQ(Run({"policy", "history", "p"}), 0);
+  EXPECT_THAT(out_, HasSubstr("active"));
+  EXPECT_THAT(out_, HasSubstr("retired"));
+  EXPECT_EQ(Run({"policy", "diff", "p@1", "p@2"}), 0);
+  EXPECT_EQ(out_,
+            "--- p@1\n+++ p@2\n@@ -1,2 +1,2 @@\n name: p\n-version 1\n"
+            "+version 2\n");
+  EXPECT_EQ(Run({"policy", "diff", "p@1", File("f", "name: p\nversion 1\n")}),
+            0);
+  EXPECT_EQ(out_, "");
+  EXPECT_EQ(Run({"policy", "diff", "p", "p@2"}), 2);
+}
+
+TEST_F(CommandsTest, PolicyExplainsWhatWasDecided) {
+  EXPECT_EQ(Run({"policy", "explain", "--decision", "17"}), 0) << err_;
+  EXPECT_EQ(service_.policies.explained, 17u);
+  EXPECT_THAT(out_, HasSubstr("FALSE  r\n"));
+  EXPECT_THAT(out_,
+              HasSubstr("    from:    claims.cpu.debug = true  (SEV_SNP)\n"));
+  EXPECT_THAT(out_, HasSubstr("reference.images: guests@5, "));
+  EXPECT_THAT(out_, HasSubstr("denied by p@3\nrecorded: POLICY_DENIED\n"));
+  EXPECT_EQ(Run({"policy", "explain"}), 2);
+  EXPECT_EQ(Run({"policy", "explain", "p"}), 2);
+  EXPECT_EQ(Run({"policy", "explain", "p", "--decision", "17"}), 2);
+}
+
+TEST_F(CommandsTest, PolicyDryRunGroupsTheRecordedRequests) {
+  EXPECT_EQ(Run({"policy", "dry-run", "p@4", "--against", "recorded", "--last",
+                 "7", "--decided-by", "q"}),
+            0)
+      << err_;
+  EXPECT_EQ(service_.policies.dry_run.name(), "p");
+  EXPECT_EQ(service_.policies.dry_run.version(), 4u);
+  EXPECT_EQ(service_.policies.dry_run.limit(), 7u);
+  EXPECT_EQ(service_.policies.dry_run.decided_by(), "q");
+  EXPECT_THAT(out_, HasSubstr("policy: rule r is false"));
+  EXPECT_THAT(out_, HasSubstr("7 judged, 0 without Evidence here"));
+  EXPECT_EQ(Run({"policy", "dry-run", File("d.yaml", "name: d\n")}), 0);
+  EXPECT_EQ(service_.policies.dry_run.document(), "name: d\n");
+  EXPECT_EQ(Run({"policy", "dry-run", "p", "--against", "guesses"}), 2);
+  EXPECT_EQ(Run({"policy", "dry-run", "p", "--last", "1001"}), 2);
+}
+
+TEST_F(CommandsTest, ReferenceSetsAreFilesAndSigners) {
+  EXPECT_EQ(Run({"reference", "put", "guests", File("g.corim", "\xd2"),
+                 "--signer", "acme", "--measurement-key", "kernel"}),
+            0)
+      << err_;
+  EXPECT_EQ(service_.policies.reference.name(), "guests");
+  EXPECT_EQ(service_.policies.reference.file(), "\xd2");
+  EXPECT_EQ(service_.policies.reference.signer(), "acme");
+  EXPECT_EQ(service_.policies.reference.measurement_key(), "kernel");
+  EXPECT_EQ(Run({"reference", "end", "guests@2"}), 0);
+  EXPECT_EQ(service_.policies.ended.version(), 2u);
+  EXPECT_EQ(Run({"reference", "end", "guests"}), 2);
 }
 
 // --- Completion ---

@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "tools/client/endpoints.h"
+#include "tools/client/server_evidence.h"
 
 namespace kms::kmsctl {
 
@@ -81,6 +82,11 @@ class Context {
     return Call<Service, Response>(method, request);
   }
 
+  // What the one instance proves of itself, now; judged by the policy if one is
+  // required. UsageError unless exactly one address is given. Others: those of
+  // client::ServerRequirement::Ask.
+  absl::StatusOr<client::ShownServer> AskServer();
+
   // Instead of connecting: for tests, whose service is in their own process.
   void SetEndpoints(std::unique_ptr<client::Endpoints> endpoints) {
     endpoints_ = std::move(endpoints);
@@ -103,12 +109,16 @@ class Context {
 
  private:
   absl::Status Connect();
+  absl::Status ReadConnection();
+  absl::StatusOr<std::shared_ptr<const client::ServerRequirement>>
+  LoadRequirement() const;
   absl::Status WantOneAddress();
 
   std::istream& in_;
   std::ostream& out_;
   std::ostream& err_;
   client::ConnectionOptions connection_;
+  client::ServerRequirementOptions server_;
   std::string timeout_ = "10s";
   std::string output_ = "text";
   std::string cluster_;

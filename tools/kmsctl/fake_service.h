@@ -13,10 +13,15 @@
 #include <string>
 #include <vector>
 
+#include "kms/base/bytes.h"
 #include "kms/crypto/hpke.h"
+#include "kms/crypto/signing_key.h"
+#include "kms/lifecycle/signed_import_key.h"
 #include "proto/kms/v1/audit.grpc.pb.h"
 #include "proto/kms/v1/cluster.grpc.pb.h"
+#include "proto/kms/v1/collateral.grpc.pb.h"
 #include "proto/kms/v1/keys.grpc.pb.h"
+#include "proto/kms/v1/policies.grpc.pb.h"
 #include "proto/kms/v1/seal.grpc.pb.h"
 
 namespace kms::kmsctl {
@@ -69,12 +74,21 @@ class FakeKeys : public v1::KeyService::Service {
     key->set_import_key_id("iiiiiiiiiiiiiiii");
     key->set_kem_id(0x20);
     key->set_public_key(import_pair.public_key);
+    lifecycle::SignImportKey(identity, AsBytes(cluster_id), *key);
+    return answer;
+  }
+  grpc::Status RewrapBlob(grpc::ServerContext*, const v1::RewrapBlobRequest*,
+                          v1::RewrapBlobResponse* response) override {
+    *response = rewrapped;
     return answer;
   }
 
   grpc::Status answer;
   crypto::HpkeKeyPair import_pair =
       *crypto::HpkeGenerateKeyPair(crypto::Kem::kX25519);
+  std::string cluster_id = std::string(16, 'c');
+  crypto::Ed25519SigningKey identity = *crypto::Ed25519SigningKey::Generate();
+  v1::RewrapBlobResponse rewrapped;
   std::vector<v1::CreateKeyRequest> created;
   std::vector<v1::SetKeyVersionStateRequest> states;
   std::vector<v1::ScheduleKeyVersionDestructionRequest> scheduled;
@@ -146,7 +160,7 @@ class FakeSeals : public v1::SealService::Service {
                         const v1::NewEpochRequest* request,
                         v1::SealStatus*) override {
     epoch_reasons.push_back(request->reason());
-    return grpc::Status::OK;
+    return epoch_answer;
   }
 
   std::vector<std::string> shares;
@@ -155,6 +169,7 @@ class FakeSeals : public v1::SealService::Service {
   int seals = 0;
   std::vector<v1::BeginRekeyRequest> rekeys;
   std::vector<std::string> epoch_reasons;
+  grpc::Status epoch_answer;
 };
 
 class FakeStatus : public v1::StatusService::Service {
@@ -174,6 +189,18 @@ class FakeStatus : public v1::StatusService::Service {
   std::string configured_kind = "shamir";
   std::string last_checkpoint;
   std::string instance_id = std::string(16, 'a');
+};
+
+class FakeCollateral : public v1::CollateralService::Service {
+ public:
+  grpc::Status ListCollateral(grpc::ServerContext*,
+                              const v1::ListCollateralRequest*,
+                              v1::ListCollateralResponse* response) override {
+    *response = stored;
+    return grpc::Status::OK;
+  }
+
+  v1::ListCollateralResponse stored;
 };
 
 class FakeCluster : public v1::ClusterAdminService::Service {
@@ -228,6 +255,104 @@ class FakeAudits : public v1::AuditService::Service {
   v1::ConsistencyProof consistency;
 };
 
+class FakePolicies : public v1::PolicyService::Service {
+ public:
+  grpc::Status PutPolicy(grpc::ServerContext*,
+                         const v1::PutPolicyRequest* request,
+                         v1::Policy* policy) override {
+    put.push_back(*request);
+    policy->set_state(request->state());
+    return grpc::Status::OK;
+  }
+  grpc::Status GetPolicy(grpc::ServerContext*,
+                         const v1::GetPolicyRequest* request,
+                         v1::Policy* policy) override {
+    policy->set_document("name: " + request->name() + "\nversion " +
+                         std::to_string(request->version()) + "\n");
+    return grpc::Status::OK;
+  }
+  grpc::Status ListPolicyVersions(grpc::ServerContext*,
+                                  const v1::ListPolicyVersionsRequest* request,
+                                  v1::ListPoliciesResponse* response) override {
+    // Two pages, one version on each.
+    const bool first = request->page_token().empty();
+    v1::Policy& policy = *response->add_policies();
+    policy.set_version(first ? 2 : 1);
+    policy.set_state(first ? v1::POLICY_ACTIVE : v1::POLICY_RETIRED);
+    policy.set_replaced_version(first ? 1 : 0);
+    if (first) response->set_next_page_token("2");
+    return grpc::Status::OK;
+  }
+  grpc::Status SetPolicyState(grpc::ServerContext*,
+                              const v1::SetPolicyStateRequest* request,
+                              v1::Policy* policy) override {
+    states.push_back(*request);
+    policy->set_version(request->version());
+    return grpc::Status::OK;
+  }
+  grpc::Status RevertPolicy(grpc::ServerContext*,
+                            const v1::RevertPolicyRequest* request,
+                            v1::Policy* policy) override {
+    reverted = request->name();
+    policy->set_version(1);
+    return grpc::Status::OK;
+  }
+  grpc::Status DryRunPolicy(grpc::ServerContext*,
+                            const v1::DryRunPolicyRequest* request,
+                            v1::DryRunPolicyResponse* response) override {
+    dry_run = *request;
+    auto& group = *response->add_groups();
+    group.set_allowed_then(true);
+    group.set_code_now(v1::POLICY_DENIED);
+    group.set_reason_now("policy: rule r is false");
+    group.set_count(7);
+    response->set_judged(7);
+    return grpc::Status::OK;
+  }
+  grpc::Status ExplainDecision(grpc::ServerContext*,
+                               const v1::ExplainDecisionRequest* request,
+                               v1::ExplainDecisionResponse* response) override {
+    explained = request->leaf_index();
+    response->set_code_then(v1::POLICY_DENIED);
+    v1::Decision& decision = *response->mutable_decision();
+    decision.set_policy("p");
+    decision.set_policy_version(3);
+    v1::RuleResult& rule = *decision.add_rules();
+    rule.set_id("r");
+    rule.set_outcome(v1::RuleResult::FALSE);
+    v1::ValueSource& source = *rule.add_sources();
+    source.set_path("claims.cpu.debug");
+    source.set_value("true");
+    source.set_evidence("SEV_SNP");
+    v1::ReferenceInput& reference = *decision.add_references();
+    reference.set_name("images");
+    reference.set_set("guests");
+    reference.set_version(5);
+    return grpc::Status::OK;
+  }
+  grpc::Status PutReferenceSet(grpc::ServerContext*,
+                               const v1::PutReferenceSetRequest* request,
+                               v1::ReferenceSetVersion* set) override {
+    reference = *request;
+    set->set_version(1);
+    return grpc::Status::OK;
+  }
+  grpc::Status EndReferenceVersion(
+      grpc::ServerContext*, const v1::EndReferenceVersionRequest* request,
+      v1::ReferenceSetVersion*) override {
+    ended = *request;
+    return grpc::Status::OK;
+  }
+
+  std::vector<v1::PutPolicyRequest> put;
+  std::vector<v1::SetPolicyStateRequest> states;
+  std::string reverted;
+  v1::DryRunPolicyRequest dry_run;
+  uint64_t explained = 0;
+  v1::PutReferenceSetRequest reference;
+  v1::EndReferenceVersionRequest ended;
+};
+
 // On a port of the loopback interface: a channel within the process cannot be
 // waited for, and waiting is part of what the tests go through.
 struct FakeService {
@@ -235,7 +360,9 @@ struct FakeService {
   FakeSeals seals;
   FakeStatus status;
   FakeCluster cluster;
+  FakeCollateral collateral;
   FakeAudits audits;
+  FakePolicies policies;
   int port = 0;
   std::unique_ptr<grpc::Server> server = Start();
 
@@ -253,7 +380,9 @@ struct FakeService {
     builder.RegisterService(&seals);
     builder.RegisterService(&status);
     builder.RegisterService(&cluster);
+    builder.RegisterService(&collateral);
     builder.RegisterService(&audits);
+    builder.RegisterService(&policies);
     return builder.BuildAndStart();
   }
 };

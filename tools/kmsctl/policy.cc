@@ -20,6 +20,9 @@
 #include "tools/client/file.h"
 #include "tools/client/outcome.h"
 #include "tools/kmsctl/anchor_files.h"
+#include "tools/kmsctl/policy_explain.h"
+#include "tools/kmsctl/policy_suite.h"
+#include "tools/kmsctl/policy_versions.h"
 
 namespace kms::kmsctl {
 namespace {
@@ -29,15 +32,25 @@ using Policies = v1::PolicyService::StubInterface;
 struct Options {
   std::string subject;  // A file or a stored policy's name.
   std::string bundle;
+  std::string bundles;  // Of a suite.
+  int64_t leaf = -1;    // -1: not given.
   std::string name_space = "default";
   std::string at;
   std::string key;
   std::vector<std::string> anchors;
   std::vector<std::string> simulated_anchors;
+  std::string state = "active";
   uint32_t version = 0;
   uint32_t key_version = 1;
   int64_t expected_version = -1;  // -1: whatever it is.
 };
+
+// `name` is one that --state takes.
+v1::PolicyState StateNamed(absl::string_view name) {
+  if (name == "draft") return v1::POLICY_DRAFT;
+  if (name == "shadow") return v1::POLICY_SHADOW;
+  return v1::POLICY_ACTIVE;
+}
 
 absl::StatusOr<std::string> ReadDocument(const std::string& file) {
   return client::ReadFile(file, policy::kDocumentBytesMax);
@@ -54,6 +67,7 @@ absl::Status Put(Context& context, const Options& options) {
   request.set_namespace_(options.name_space);
   request.set_name(compiled->name());
   request.set_document(std::move(document));
+  request.set_state(StateNamed(options.state));
   if (options.expected_version >= 0) {
     request.set_check_version(true);
     request.set_expected_version(
@@ -68,10 +82,12 @@ absl::Status Put(Context& context, const Options& options) {
 }
 
 absl::Status Get(Context& context, const Options& options) {
+  KMS_ASSIGN_OR_RETURN(const NamedVersion named,
+                       ParseNamedVersion(options.subject));
   v1::GetPolicyRequest request;
   request.set_namespace_(options.name_space);
-  request.set_name(options.subject);
-  request.set_version(options.version);
+  request.set_name(named.name);
+  request.set_version(options.version != 0 ? options.version : named.version);
   KMS_ASSIGN_OR_RETURN(const v1::Policy policy,
                        (context.Call<v1::PolicyService, v1::Policy>(
                            &Policies::GetPolicy, request)));
@@ -83,6 +99,10 @@ absl::Status Get(Context& context, const Options& options) {
   json["document"] = policy.document();
   context.PrintJson(json);
   return absl::OkStatus();
+}
+
+std::string VersionText(uint32_t version) {
+  return version == 0 ? "-" : absl::StrCat(version);
 }
 
 absl::Status List(Context& context, const Options& options) {
@@ -98,9 +118,12 @@ absl::Status List(Context& context, const Options& options) {
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
   std::vector<std::vector<std::string>> rows = {
-      {"NAME", "VERSION", "STORED", "BY"}};
+      {"NAME", "LATEST", "STATE", "ACTIVE", "SHADOW", "STORED", "BY"}};
   for (const v1::Policy& policy : all.policies()) {
     rows.push_back({policy.name(), absl::StrCat(policy.version()),
+                    PolicyStateText(policy.state()),
+                    VersionText(policy.active_version()),
+                    VersionText(policy.shadow_version()),
                     TimeText(policy.created_us()), policy.principal()});
   }
   context.PrintTable(rows, ProtoToJson(all));
@@ -146,15 +169,19 @@ absl::StatusOr<v1::TestPolicyResponse> TestHere(
   *response.mutable_claims() = *claims;
   *response.mutable_decision() =
       policy::Appraise(*compiled, *claims, RequestContextOf(options), now);
+  policy::TellCollateral(*claims, *response.mutable_decision());
   return response;
 }
 
 absl::StatusOr<v1::TestPolicyResponse> TestThere(
     Context& context, const Options& options, const client::Bundle& bundle,
     const std::optional<absl::Time>& at) {
+  KMS_ASSIGN_OR_RETURN(const NamedVersion named,
+                       ParseNamedVersion(options.subject));
   v1::TestPolicyRequest request;
   request.set_namespace_(options.name_space);
-  request.set_name(options.subject);
+  request.set_name(named.name);
+  request.set_version(named.version);
   *request.mutable_evidence() = bundle.evidence;
   if (at.has_value()) request.set_at_us(absl::ToUnixMicros(*at));
   *request.mutable_context() = RequestContextOf(options);
@@ -162,42 +189,61 @@ absl::StatusOr<v1::TestPolicyResponse> TestThere(
       &Policies::TestPolicy, request);
 }
 
-void PrintRule(std::ostream& out, const v1::RuleResult& rule) {
-  out << v1::RuleResult::Outcome_Name(rule.outcome()) << "  " << rule.id()
-      << "\n";
-  if (rule.outcome() == v1::RuleResult::TRUE) return;
-  if (!rule.message().empty()) out << "    " << rule.message() << "\n";
-  out << "    rule:    " << rule.expression() << "\n";
-  out << "    failing: " << rule.failing() << "  (line " << rule.line()
-      << ", column " << rule.column() << ")\n";
-  if (!rule.seen().empty()) out << "    seen:    " << rule.seen() << "\n";
-  if (!rule.wanted().empty()) out << "    wanted:  " << rule.wanted() << "\n";
-}
-
-absl::Status Test(Context& context, const Options& options) {
+absl::StatusOr<v1::TestPolicyResponse> Judge(Context& context,
+                                             const Options& options) {
   KMS_ASSIGN_OR_RETURN(const client::Bundle bundle,
                        client::ReadBundle(options.bundle));
   KMS_ASSIGN_OR_RETURN(const std::optional<absl::Time> at,
                        TimeOf(options, bundle));
-  const bool here = std::filesystem::exists(options.subject);
+  return std::filesystem::exists(options.subject)
+             ? TestHere(options, bundle, at)
+             : TestThere(context, options, bundle, at);
+}
+
+absl::Status Show(Context& context, const Options& options, bool inputs) {
   KMS_ASSIGN_OR_RETURN(const v1::TestPolicyResponse response,
-                       (here ? TestHere(options, bundle, at)
-                             : TestThere(context, options, bundle, at)));
-  const v1::Decision& decision = response.decision();
+                       Judge(context, options));
   if (context.json()) {
     context.Print(response);
   } else {
-    for (const v1::RuleResult& rule : decision.rules()) {
-      PrintRule(context.out(), rule);
+    PrintDecision(context.out(), response.decision(), inputs);
+  }
+  return StatusOf(response.decision());
+}
+
+absl::Status Test(Context& context, const Options& options) {
+  if (options.bundle.empty()) {
+    return RunPolicySuite(context, options.subject, options.bundles,
+                          options.anchors, options.simulated_anchors);
+  }
+  return Show(context, options, /*inputs=*/false);
+}
+
+absl::Status Explain(Context& context, const Options& options) {
+  if (options.leaf >= 0) {
+    if (!options.subject.empty()) {
+      return client::UsageError(
+          "policy explain: want a policy and a bundle, or --decision");
     }
-    context.out() << (decision.allowed() ? "allowed" : "denied") << " by "
-                  << decision.policy() << "\n";
+    return ExplainLeaf(context, static_cast<uint64_t>(options.leaf));
   }
-  if (decision.allowed()) return absl::OkStatus();
-  if (decision.code() == v1::REFUSAL_CODE_UNSPECIFIED) {
-    return absl::InternalError("decision: denied without a code");
+  if (options.subject.empty() || options.bundle.empty()) {
+    return client::UsageError(
+        "policy explain: want a policy and a bundle, or --decision");
   }
-  return client::AsRefusal(Refuse(decision.code(), decision.reason()));
+  return Show(context, options, /*inputs=*/true);
+}
+
+void AddJudgingOptions(CLI::App& command, Options& options) {
+  command.add_option("--at", options.at,
+                     "RFC 3339; else the bundle's verify_at, else now");
+  command.add_option("--for-key", options.key, "request.key");
+  command.add_option("--for-key-version", options.key_version,
+                     "request.key_version");
+  command.add_option("--anchor", options.anchors,
+                     "a further vendor root, for a document");
+  command.add_option("--simulated-anchor", options.simulated_anchors,
+                     "a simulator's root, for a document");
 }
 
 }  // namespace
@@ -222,34 +268,52 @@ void AddPolicyCommands(CLI::App& app, Context& context) {
         add("put", "Store a document as a new version", Put);
     command->add_option("file", options->subject, "YAML")->required();
     command
+        ->add_option("--state", options->state,
+                     "draft: only kept; shadow: recorded beside the active "
+                     "one; active: decides (if not given)")
+        ->check(CLI::IsMember({"draft", "shadow", "active"}));
+    command
         ->add_option("--expected-version", options->expected_version,
                      "refuse if the latest version is another; 0: none yet")
         ->check(CLI::NonNegativeNumber);
   }
   {
     const auto [command, options] = add("get", "Show a stored document", Get);
-    command->add_option("name", options->subject, "of the policy")->required();
+    command->add_option("name", options->subject, "NAME, or NAME@VERSION")
+        ->required();
     command->add_option("--version", options->version, "0: the latest");
   }
   add("list", "List the latest versions", List);
+  AddPolicyVersionCommands(*policy, context);
   {
-    const auto [command, options] = add(
-        "test", "Explain what a policy decides on a bundle of Evidence", Test);
+    const auto [command, options] =
+        add("test", "Run a suite of bundles and verdicts, or judge one bundle",
+            Test);
     command
         ->add_option("policy", options->subject,
-                     "a document, judged here, or a stored policy's name")
+                     "a suite; or a document, or a stored policy's NAME or "
+                     "NAME@VERSION")
         ->required();
-    command->add_option("bundle", options->bundle, "bundle.json")->required();
-    command->add_option("--at", options->at,
-                        "RFC 3339; else the bundle's verify_at, else now");
-    command->add_option("--for-key", options->key, "request.key");
-    command->add_option("--for-key-version", options->key_version,
-                        "request.key_version");
-    command->add_option("--anchor", options->anchors,
-                        "a further vendor root, for a document");
-    command->add_option("--simulated-anchor", options->simulated_anchors,
-                        "a simulator's root, for a document");
+    command->add_option("bundle", options->bundle,
+                        "bundle.json, unless it is a suite");
+    command->add_option("--bundles", options->bundles,
+                        "where a suite's bundles and anchors are");
+    AddJudgingOptions(*command, *options);
   }
+  {
+    const auto [command, options] =
+        add("explain", "Why a policy decides as it does, or decided", Explain);
+    command->add_option("policy", options->subject,
+                        "a document, or a stored policy's NAME or "
+                        "NAME@VERSION");
+    command->add_option("bundle", options->bundle, "bundle.json");
+    command
+        ->add_option("--decision", options->leaf,
+                     "a leaf of the log, in place of policy and bundle")
+        ->check(CLI::NonNegativeNumber);
+    AddJudgingOptions(*command, *options);
+  }
+  AddDryRunCommand(*policy, context);
 }
 
 }  // namespace kms::kmsctl
