@@ -10,8 +10,8 @@
 // last (incarnation, sequence) of each instance, is what makes that harmless.
 //
 // Thread-safe, for this use: one proposer thread calls Append and one reader
-// thread calls Read, at the same time; Tail, Trim and Interrupt may be called
-// from any.
+// thread calls Read, at the same time; Tail, Trim, Interrupt and Stop may be
+// called from any.
 #ifndef STORAGE_LOG_SHARED_LOG_H_
 #define STORAGE_LOG_SHARED_LOG_H_
 
@@ -81,6 +81,11 @@ class SharedLog {
   // one that would wait; that Read returns an empty list. To stop a reader:
   // set a flag that it looks at, then call this.
   virtual void Interrupt() = 0;
+
+  // For a process that ends and will not wait for a log that hangs: every call
+  // in progress, and every later one, returns kUnavailable as soon as may be.
+  // A log that never hangs need do nothing.
+  virtual void Stop() {}
 };
 
 }  // namespace kms::storage

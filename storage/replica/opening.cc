@@ -211,6 +211,28 @@ absl::Status Replica::Bootstrap(const BootstrapOptions& options,
                        deadline);
 }
 
+namespace {
+
+// That a log which does not go on with the state is a damaged one of this
+// cluster, and not another cluster's, which a new epoch in its place would end:
+// its last entry is under a log key of ours. What cannot be read says nothing.
+absl::Status CheckOurs(SharedLog& log, const Envelope& envelope) {
+  KMS_ASSIGN_OR_RETURN(const LogPosition tail, log.Tail());
+  if (tail.index == 0) return absl::OkStatus();
+  const auto entries = log.Read({tail.epoch, tail.index - 1}, /*bytes_max=*/0,
+                                absl::ZeroDuration());
+  if (absl::IsUnavailable(entries.status())) return entries.status();
+  if (!entries.ok() || entries->empty() ||
+      !absl::IsDataLoss(OpenEntry(envelope, entries->front().batch).status())) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      "replica: this log holds what is not this cluster's; name another "
+      "prefix, or remove what is there if it is damaged beyond repair");
+}
+
+}  // namespace
+
 absl::Status Replica::BeginEpoch(const ReplicaOptions& last,
                                  BootstrapOptions next, BeginLogFn begin_log,
                                  absl::Time deadline) {
@@ -229,7 +251,9 @@ absl::Status Replica::BeginEpoch(const ReplicaOptions& last,
           "epoch on one that is not behind");
     }
     // A log that lost its end, or all of it, ends where the state does.
-    if (!absl::IsDataLoss(caught_up)) KMS_RETURN_IF_ERROR(caught_up);
+    KMS_RETURN_IF_ERROR(absl::IsDataLoss(caught_up)
+                            ? CheckOurs(*last.log, *last.envelope)
+                            : caught_up);
   }
   KMS_RETURN_IF_ERROR(impl.CheckRegistration());
   const auto view = impl.View();

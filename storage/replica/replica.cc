@@ -107,7 +107,10 @@ void Replica::Impl::Stop(absl::Time deadline) {
               absl::DeadlineExceededError(
                   "command: in flight when this instance stopped"));
   }
-  if (options_.log != nullptr) options_.log->Interrupt();
+  if (options_.log != nullptr) {
+    options_.log->Interrupt();
+    options_.log->Stop();
+  }
   if (proposer_.joinable()) proposer_.join();
   if (applier_.joinable()) applier_.join();
   // Only shortens the next start: the log has it all.

@@ -102,9 +102,16 @@ class LockedLog : public SharedLog {
     interrupted_ = true;
     service_.changed.SignalAll();
   }
+  void Stop() override {
+    if (!stopped_.HasBeenNotified()) stopped_.Notify();
+  }
+  bool AwaitStop() {
+    return stopped_.WaitForNotificationWithTimeout(absl::Seconds(60));
+  }
   SimulatedLog::Peer peer() const { return client_->peer(); }
 
  private:
+  absl::Notification stopped_;
   LockedService& service_;
   std::unique_ptr<SimulatedLogClient> client_;
   bool interrupted_ = false;
@@ -616,6 +623,28 @@ TEST_F(ReplicaTest, WhatApplyWouldStopOnIsRefusedBeforeProposing) {
   EXPECT_EQ(LogSize(), 3u);
 }
 
+TEST_F(ReplicaTest, StopEndsAnAppendThatHangs) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  absl::Notification asked;
+  bool stopped = false;
+  first_.log->OnAppend(
+      [&](const BatchId&, BytesView) -> absl::StatusOr<LogPosition> {
+        asked.Notify();
+        stopped = first_.log->AwaitStop();
+        return absl::UnavailableError("stopped");
+      });
+  std::thread caller([&] {
+    EXPECT_EQ(first_.replica->Propose(fixture_.PutPolicy("p"), Soon())
+                  .status()
+                  .code(),
+              absl::StatusCode::kDeadlineExceeded);
+  });
+  asked.WaitForNotification();
+  first_.replica->Stop(absl::InfinitePast());
+  caller.join();
+  EXPECT_TRUE(stopped);
+}
+
 TEST_F(ReplicaTest, StopAnswersABatchThatIsBeingMade) {
   HookedClock clock(clock_);
   ReplicaOptions options = OptionsOf(first_);
@@ -893,6 +922,29 @@ TEST_F(EpochTest, ALogBehindTheStateEndsWhereTheStateDoes) {
   EXPECT_TRUE(first_.replica->View()->GetPolicy("default", "p").ok());
   first_.replica.reset();
   first_.log.reset();
+}
+
+TEST_F(EpochTest, ALogOfAnotherClusterIsNotEnded) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  ASSERT_EQ(Do(first_, fixture_.PutPolicy("p")), kDone);
+  first_.replica.reset();
+  // As if the configuration named another cluster's prefix.
+  LockedService theirs(2);
+  LockedLog log(theirs);
+  ASSERT_TRUE(log.Append({}, AsBytes(std::string(1024, 'x'))).ok());
+  ReplicaOptions last = OptionsOf(first_);
+  last.log = &log;
+  BootstrapOptions next = bootstrap_;
+  next.instance = IdOf(first_);
+  next.signing_key = first_.instance.key.get();
+  EXPECT_EQ(Replica::BeginEpoch(
+                last, next,
+                [](const StateView&) -> absl::StatusOr<SharedLog*> {
+                  return absl::InternalError("was asked for a log");
+                },
+                Soon())
+                .code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(EpochTest, AnInstanceThatStandsElsewhereMustJoinAgain) {

@@ -15,11 +15,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "proto/etcd/server.grpc.pb.h"
 
@@ -84,6 +87,10 @@ class EtcdClient {
   // Moves on from `endpoint`, if it is still the current one.
   void Leave(size_t endpoint);
 
+  // Ends all of the above that are in progress, and every later one at once,
+  // with kUnavailable. Members goes on.
+  void Stop();
+
   // kUnavailable: not an answer of the pinned cluster.
   absl::Status CheckCluster(const etcdserverpb::ResponseHeader& header);
 
@@ -101,6 +108,9 @@ class EtcdClient {
   Endpoint& At(size_t endpoint) {
     return endpoints_[endpoint % endpoints_.size()];
   }
+  // False: stopped. Else Stop cancels `call` until Exit.
+  bool Enter(grpc::ClientContext& call);
+  void Exit(grpc::ClientContext& call);
   template <typename Response, typename CallFn>
   absl::StatusOr<Response> Call(size_t tries, absl::Duration timeout,
                                 CallFn call);
@@ -109,6 +119,10 @@ class EtcdClient {
   std::atomic<size_t> current_ = 0;  // Counts on; modulo their number.
   std::atomic<int64_t> timeout_ms_;
   std::atomic<uint64_t> cluster_id_;
+
+  absl::Mutex mutex_;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  std::set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace kms::storage
