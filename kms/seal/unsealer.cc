@@ -303,6 +303,11 @@ absl::Status Unsealer::ResetUnseal() {
 absl::Status Unsealer::NewEpoch(absl::string_view principal,
                                 absl::string_view reason) {
   absl::MutexLock life(&life_mutex_);
+  if (const SealState now = state(); now.initialized && !now.sealed) {
+    return Refuse(v1::NOT_SEALED,
+                  "new epoch: it begins with an unseal; seal this instance "
+                  "first");
+  }
   KMS_RETURN_IF_ERROR(CheckSealed());
   if (reason.empty() || reason.size() > kEpochReasonBytesMax) {
     return Refuse(v1::REQUEST_MALFORMED,

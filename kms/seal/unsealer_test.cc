@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kms/base/caller.h"
 #include "kms/base/refusal.h"
@@ -503,7 +504,10 @@ TEST_F(NewEpochTest, ALostEtcdIsFollowedByANewOne) {
     const absl::Status begun = BeginAndUnseal(*unsealer);
     ASSERT_TRUE(begun.ok()) << begun;
     ExpectServing(2);
-    EXPECT_EQ(RefusalOf(unsealer->NewEpoch(kAlice, kReason)), v1::NOT_SEALED);
+    const absl::Status again = unsealer->NewEpoch(kAlice, kReason);
+    EXPECT_EQ(RefusalOf(again), v1::NOT_SEALED);
+    EXPECT_THAT(std::string(again.message()),
+                testing::HasSubstr("seal this instance first"));
   }
   const auto unsealer = Open();
   const absl::Status unsealed = unsealer->Unseal(kAlice, share_);

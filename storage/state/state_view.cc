@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "kms/base/byte_reader.h"
 #include "kms/base/byte_writer.h"
 #include "storage/state/limits.h"
 
@@ -118,12 +119,15 @@ absl::Status StateView::FillReleases(absl::string_view tag,
         if (!count.ParseFromString(value)) {
           return RowLoss(row.family(), "does not parse");
         }
-        for (auto& info : *key.mutable_versions()) {
-          if (row == ReleaseCountRow(tag, key.key_id(), info.version())) {
-            info.set_releases(count.releases());
-            info.set_last_used_us(count.last_us());
-          }
+        const uint32_t version =
+            ByteReader(AsBytes(row.id().substr(kIdBytes))).U32Be();
+        if (version < 1 || version > key.last_version()) {
+          return RowLoss(row.family(), "is of no version");
         }
+        // Versions are dense and ascending.
+        auto& info = *key.mutable_versions(static_cast<int>(version) - 1);
+        info.set_releases(count.releases());
+        info.set_last_used_us(count.last_us());
         return absl::OkStatus();
       });
 }
