@@ -44,6 +44,8 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::TCB_UNSUPPORTED:
     case v1::MEASUREMENT_MISMATCH:
     case v1::COLLATERAL_EXPIRED:
+    case v1::LEASE_ENDED:
+    case v1::RECEIPT_INVALID:
       return absl::StatusCode::kUnauthenticated;
     case v1::ADMINISTRATOR_REQUIRED:
     case v1::POLICY_DENIED:
@@ -80,6 +82,7 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::VERSION_BELOW_MINIMUM:
     case v1::PURPOSE_MISMATCH:
     case v1::DESTRUCTION_SCHEDULED:
+    case v1::DESTRUCTION_TOO_SOON:
       return absl::StatusCode::kFailedPrecondition;
     case v1::LOG_UNAVAILABLE:
       return absl::StatusCode::kUnavailable;

@@ -61,6 +61,9 @@ absl::StatusOr<std::unique_ptr<Service>> Service::Start(
                            .config = options.config}));
   KMS_RETURN_IF_ERROR(service->kmsd_->Start());
   KMS_ASSIGN_OR_RETURN(const v1::InitResponse init, service->kmsd_->Init(0, 0));
+  service->environment_ =
+      absl::StrCat("KMS_CLUSTER=", Hex(init.cluster_id()),
+                   " KMS_IDENTITY=", Hex(init.identity_public_key()));
   service->pins_ =
       absl::StrCat("--cluster-id ", Hex(init.cluster_id()), " --identity-key ",
                    Hex(init.identity_public_key()));
@@ -75,8 +78,8 @@ Service::~Service() {
 CommandResult Service::Kmsctl(const std::string& arguments) const {
   return RunShell(absl::StrCat(
       "KMS_ADDRESS=", kmsd_->address(), " KMS_CA=", path("ca.pem"),
-      " KMS_CERT=", path("admin.pem"), " KMS_KEY=", path("admin.key"),
-      " tools/kmsctl/kmsctl ", arguments));
+      " KMS_CERT=", path("admin.pem"), " KMS_KEY=", path("admin.key"), " ",
+      environment_, " tools/kmsctl/kmsctl ", arguments));
 }
 
 absl::Status Service::Administer(const std::string& arguments) const {

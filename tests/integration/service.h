@@ -60,7 +60,7 @@ class Service {
  private:
   Service() = default;
 
-  std::string folder_, pins_;
+  std::string folder_, pins_, environment_;
   std::unique_ptr<KmsdProcess> kmsd_;
 };
 

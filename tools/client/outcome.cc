@@ -85,6 +85,10 @@ std::string NextStepOfRefusal(v1::RefusalCode code) {
     case v1::CHALLENGE_EXPIRED:
     case v1::CHALLENGE_SPENT:
       return "ask for a fresh challenge and make new Evidence over it";
+    case v1::DESTRUCTION_TOO_SOON:
+      return "destroy it after a wait as long as the reason says: --wait";
+    case v1::LEASE_ENDED:
+      return "renew the lease by another release, and show its receipt";
     case v1::CHAIN_UNTRUSTED:
       return "compare with the configured anchors: kmsctl anchor list";
     case v1::REQUEST_MALFORMED:

@@ -18,6 +18,7 @@
 #include "kms/crypto/note.h"
 #include "kms/crypto/signing_key.h"
 #include "kms/lifecycle/import_aad.h"
+#include "kms/lifecycle/wrapped_blob.h"
 #include "proto/kms/v1/audit_entry.pb.h"
 #include "tools/client/endpoints.h"
 #include "tools/client/file.h"
@@ -46,6 +47,16 @@ class CommandsTest : public ::testing::Test {
     out_ = out.str();
     err_ = err.str();
     return exit_code;
+  }
+
+  std::vector<std::string> Pinned(std::vector<std::string> arguments,
+                                  const std::string& identity) {
+    for (const std::string& word :
+         {std::string("--cluster"), Hex(service_.keys.cluster_id),
+          std::string("--identity"), Hex(identity)}) {
+      arguments.push_back(word);
+    }
+    return arguments;
   }
 
   static std::string File(const std::string& name,
@@ -122,9 +133,18 @@ TEST_F(CommandsTest, CreatesAKeyAsAsked) {
 
 TEST_F(CommandsTest, SealsImportedMaterialToTheServiceAndToTheName) {
   const std::string marked = "MARKED-KEY-MATERIAL-0123456789ab";
-  EXPECT_EQ(Run({"key", "create", "weights", "--namespace", "team",
-                 "--import-file", File("material", marked)}),
-            0)
+  const std::vector<std::string> import = {"key",
+                                           "create",
+                                           "weights",
+                                           "--namespace",
+                                           "team",
+                                           "--import-file",
+                                           File("material", marked)};
+  // To nobody before it is known whom: without pins, or another's key.
+  EXPECT_EQ(Run(import), 2);
+  EXPECT_EQ(Run(Pinned(import, std::string(32, 'x'))), 5);
+  EXPECT_TRUE(service_.keys.created.empty());
+  EXPECT_EQ(Run(Pinned(import, service_.keys.identity.public_key())), 0)
       << err_;
   ASSERT_EQ(service_.keys.created.size(), 1u);
   const v1::CreateKeyRequest& sent = service_.keys.created[0];
@@ -147,6 +167,41 @@ TEST_F(CommandsTest, RefusesMaterialOfTheWrongSizeBeforeAskingAnyone) {
                  File("long", std::string(4097, 'x'))}),
             1);
   EXPECT_TRUE(service_.keys.created.empty());
+}
+
+TEST_F(CommandsTest, ReplacesABlobOnlyByOneOfTheSameKeyAndArtifact) {
+  const auto pair = crypto::HpkeGenerateKeyPair(crypto::Kem::kX25519);
+  lifecycle::BlobHeader header;
+  header.cluster_id = service_.keys.cluster_id;
+  header.name_space = "default";
+  header.key_id = std::string(16, 'k');
+  header.version = 1;
+  header.artifact_digest = std::string(32, 'a');
+  const auto seal = [&] {
+    return *lifecycle::SealBlob(header, AsBytes(pair->public_key),
+                                *Secret::Allocate(32));
+  };
+  const std::string before = seal();
+  const std::string path = File("blob", before);
+  const auto rewrap = [&](const std::string& blob, uint32_t version) {
+    service_.keys.rewrapped.set_blob(blob);
+    service_.keys.rewrapped.set_version(version);
+    return Run({"key", "rewrap", path});
+  };
+  EXPECT_EQ(rewrap("", 2), 5);
+  EXPECT_EQ(rewrap("not a blob", 2), 5);
+  header.version = 2;
+  EXPECT_EQ(rewrap(seal(), 3), 5);
+  header.key_id = std::string(16, 'o');
+  EXPECT_EQ(rewrap(seal(), 2), 5);
+  header.key_id = std::string(16, 'k');
+  header.artifact_digest.clear();
+  EXPECT_EQ(rewrap(seal(), 2), 5);
+  EXPECT_EQ(*client::ReadFile(path, lifecycle::kBlobSizeMax), before);
+  header.artifact_digest = std::string(32, 'a');
+  const std::string after = seal();
+  EXPECT_EQ(rewrap(after, 2), 0) << err_;
+  EXPECT_EQ(*client::ReadFile(path, lifecycle::kBlobSizeMax), after);
 }
 
 TEST_F(CommandsTest, ListsEveryPage) {
@@ -189,6 +244,8 @@ TEST_F(CommandsTest, UpdatesOnlyWhatIsGiven) {
   EXPECT_EQ(Run({"key", "update", "a", "--no-labels"}), 0);
   EXPECT_EQ(Run({"key", "update", "a", "--label", "no-value"}), 2);
   EXPECT_EQ(Run({"key", "update", "a", "--rotation-period", "monthly"}), 2);
+  // Zero seconds would mean: none any more.
+  EXPECT_EQ(Run({"key", "update", "a", "--rotation-period", "500ms"}), 2);
   ASSERT_EQ(service_.keys.updated.size(), 3u);
   const v1::UpdateKeyRequest& first = service_.keys.updated[0];
   EXPECT_TRUE(first.has_minimum_version());
@@ -249,6 +306,9 @@ TEST_F(CommandsTest, ANewEpochWantsAReason) {
   EXPECT_EQ(service_.seals.epoch_reasons,
             std::vector<std::string>{"etcd was lost"});
   EXPECT_THAT(err_, HasSubstr("next: unseal this instance"));
+  service_.seals.epoch_answer = agent::Refusal(v1::NOT_SEALED);
+  EXPECT_EQ(Run({"log", "new-epoch", "--reason", "x"}), 3);
+  EXPECT_THAT(err_, HasSubstr("next: seal this instance (kmsctl seal), "));
 }
 
 TEST_F(CommandsTest, ConcernsOneInstanceWhereItMust) {

@@ -13,7 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "kms/base/bytes.h"
 #include "kms/crypto/hpke.h"
+#include "kms/crypto/signing_key.h"
+#include "kms/lifecycle/signed_import_key.h"
 #include "proto/kms/v1/audit.grpc.pb.h"
 #include "proto/kms/v1/keys.grpc.pb.h"
 #include "proto/kms/v1/seal.grpc.pb.h"
@@ -68,12 +71,21 @@ class FakeKeys : public v1::KeyService::Service {
     key->set_import_key_id("iiiiiiiiiiiiiiii");
     key->set_kem_id(0x20);
     key->set_public_key(import_pair.public_key);
+    lifecycle::SignImportKey(identity, AsBytes(cluster_id), *key);
+    return answer;
+  }
+  grpc::Status RewrapBlob(grpc::ServerContext*, const v1::RewrapBlobRequest*,
+                          v1::RewrapBlobResponse* response) override {
+    *response = rewrapped;
     return answer;
   }
 
   grpc::Status answer;
   crypto::HpkeKeyPair import_pair =
       *crypto::HpkeGenerateKeyPair(crypto::Kem::kX25519);
+  std::string cluster_id = std::string(16, 'c');
+  crypto::Ed25519SigningKey identity = *crypto::Ed25519SigningKey::Generate();
+  v1::RewrapBlobResponse rewrapped;
   std::vector<v1::CreateKeyRequest> created;
   std::vector<v1::SetKeyVersionStateRequest> states;
   std::vector<v1::ScheduleKeyVersionDestructionRequest> scheduled;
@@ -106,12 +118,13 @@ class FakeSeals : public v1::SealService::Service {
                         const v1::NewEpochRequest* request,
                         v1::SealStatus*) override {
     epoch_reasons.push_back(request->reason());
-    return grpc::Status::OK;
+    return epoch_answer;
   }
 
   std::vector<std::string> shares;
   int resets = 0;
   std::vector<std::string> epoch_reasons;
+  grpc::Status epoch_answer;
 };
 
 class FakeStatus : public v1::StatusService::Service {

@@ -10,9 +10,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "kms/base/proto_json.h"
+#include "kms/base/refusal.h"
 #include "kms/base/secret_access.h"
 #include "kms/base/status.h"
 #include "proto/kms/v1/seal.grpc.pb.h"
+#include "tools/client/outcome.h"
 #include "tools/kmsctl/secret_input.h"
 
 namespace kms::kmsctl {
@@ -124,10 +126,17 @@ absl::Status Change(Context& context, Method method) {
 absl::Status NewEpoch(Context& context, const std::string& reason) {
   v1::NewEpochRequest request;
   request.set_reason(reason);
-  KMS_ASSIGN_OR_RETURN(const v1::SealStatus status,
-                       (context.CallOne<v1::SealService, v1::SealStatus>(
-                           &Seals::NewEpoch, request)));
-  context.Print(status);
+  const absl::StatusOr<v1::SealStatus> status =
+      context.CallOne<v1::SealService, v1::SealStatus>(&Seals::NewEpoch,
+                                                       request);
+  if (client::IsRefusal(status.status()) &&
+      RefusalOf(status.status()) == v1::NOT_SEALED) {
+    return client::WithNextStep(
+        status.status(),
+        "seal this instance (kmsctl seal), repeat this, then unseal it");
+  }
+  KMS_RETURN_IF_ERROR(status.status());
+  context.Print(*status);
   context.err() << "next: unseal this instance, which begins the epoch; then "
                    "let every other one join again\n";
   return absl::OkStatus();
