@@ -193,19 +193,18 @@ TEST_F(CommandsTest, CreatesAKeyAsAsked) {
 
 TEST_F(CommandsTest, SealsImportedMaterialToTheServiceAndToTheName) {
   const std::string marked = "MARKED-KEY-MATERIAL-0123456789ab";
-  const std::vector<std::string> import = {"key",
-                                           "create",
-                                           "weights",
-                                           "--namespace",
-                                           "team",
-                                           "--import-file",
-                                           File("material", marked)};
+  const std::vector<std::string> words = {"key",
+                                          "create",
+                                          "weights",
+                                          "--namespace",
+                                          "team",
+                                          "--import-file",
+                                          File("material", marked)};
   // To nobody before it is known whom: without pins, or another's key.
-  EXPECT_EQ(Run(import), 2);
-  EXPECT_EQ(Run(Pinned(import, std::string(32, 'x'))), 5);
+  EXPECT_EQ(Run(words), 2);
+  EXPECT_EQ(Run(Pinned(words, std::string(32, 'x'))), 5);
   EXPECT_TRUE(service_.keys.created.empty());
-  EXPECT_EQ(Run(Pinned(import, service_.keys.identity.public_key())), 0)
-      << err_;
+  EXPECT_EQ(Run(Pinned(words, service_.keys.identity.public_key())), 0) << err_;
   ASSERT_EQ(service_.keys.created.size(), 1u);
   const v1::CreateKeyRequest& sent = service_.keys.created[0];
   EXPECT_THAT(sent.SerializeAsString(), Not(HasSubstr("MARKED")));
