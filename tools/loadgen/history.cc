@@ -56,7 +56,7 @@ class Client {
  public:
   Client(const HistoryOptions& options, const simtee::SimulatedSnp& attester,
          const Pins& pins, size_t number)
-      : options_(options), preferred_(number) {
+      : options_(options), number_(number), preferred_(number) {
     grpc::SslCredentialsOptions tls;
     tls.pem_root_certs = options.ca;
     grpc::ChannelArguments arguments;
@@ -153,10 +153,12 @@ class Client {
   // Whether it is a success.
   bool Write(absl::Time start, const absl::StatusOr<Released>& released,
              bool known, const std::string& duel) {
-    std::string line = absl::StrCat("{\"start_us\":", Microseconds(start),
-                                    ",\"end_us\":", Microseconds(absl::Now()),
-                                    ",\"code\":\"", CodeOf(released.status()),
-                                    "\",\"known\":", known ? "true" : "false");
+    std::string line =
+        absl::StrCat("{\"start_us\":", Microseconds(start),
+                     ",\"end_us\":", Microseconds(absl::Now()), ",\"code\":\"",
+                     CodeOf(released.status()), "\",\"client\":", number_,
+                     ",\"instance\":", preferred_ % instances_.size(),
+                     ",\"known\":", known ? "true" : "false");
     if (released.ok()) {
       const v1::ReceiptBody& body = released->receipt.body;
       absl::StrAppend(&line, ",\"key_id\":\"", Hex(AsBytes(body.key_id())),
@@ -174,7 +176,8 @@ class Client {
   const HistoryOptions& options_;
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
   std::deque<Workload> instances_;  // They cannot move.
-  size_t preferred_;
+  const size_t number_;
+  size_t preferred_;  // Modulo the instances.
   std::string challenge_;
 };
 

@@ -30,6 +30,7 @@ struct HistoryOptions {
 //   {"start_us","end_us"  Unix time
 //    "code"      OK (receipt and key verified), or why not
 //    "known"     false: it may stand in the log all the same
+//    "client","instance"  numbers from 0: whose, and where it asked last
 //    "key_id","version","leaf","transcript"   only with OK
 //    "duel"}     a second code: every eighth release is sent twice at once,
 //                to two instances, with one challenge for two recipients. Two

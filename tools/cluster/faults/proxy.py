@@ -31,9 +31,10 @@ PIECE = 64 * 1024
 
 def reset(writer):
     """Closes with RST: the other end knows at once, as after a crash."""
+    if writer.is_closing():
+        return
     connection = writer.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
@@ -67,15 +68,16 @@ class Link:
                 reset(writer)
                 return
             self.writers.add(back)
-            await asyncio.wait(
-                [asyncio.create_task(self.pass_on(reader, back, "there")),
-                 asyncio.create_task(self.pass_on(far, writer, "back"))],
-                return_when=asyncio.FIRST_COMPLETED)
+            ways = [asyncio.create_task(self.pass_on(reader, back, "there")),
+                    asyncio.create_task(self.pass_on(far, writer, "back"))]
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in ways:
+                way.cancel()
         finally:
             for end in (writer, back):
                 if end is not None:
                     self.writers.discard(end)
-                    reset(end)
+                    end.close()  # What was passed on still arrives.
 
     async def pass_on(self, reader, writer, way):
         odd = False
@@ -99,6 +101,7 @@ class Link:
                 writer.write(piece)
                 await writer.drain()
             except OSError:
+                reset(writer)
                 return
 
 
