@@ -142,7 +142,7 @@ class Client {
     }
     return Write(start,
                  Opened(winner == 0 ? *first : *second, *answers[winner]), true,
-                 duel);
+                 duel, static_cast<size_t>(winner));
   }
 
   absl::StatusOr<Released> Opened(const Prepared& prepared,
@@ -150,14 +150,14 @@ class Client {
     return At(0).Open(prepared, response);
   }
 
-  // Whether it is a success.
+  // Whether it is a success. `asked`: as in At.
   bool Write(absl::Time start, const absl::StatusOr<Released>& released,
-             bool known, const std::string& duel) {
+             bool known, const std::string& duel, size_t asked = 0) {
     std::string line =
         absl::StrCat("{\"start_us\":", Microseconds(start),
                      ",\"end_us\":", Microseconds(absl::Now()), ",\"code\":\"",
                      CodeOf(released.status()), "\",\"client\":", number_,
-                     ",\"instance\":", preferred_ % instances_.size(),
+                     ",\"instance\":", (preferred_ + asked) % instances_.size(),
                      ",\"known\":", known ? "true" : "false");
     if (released.ok()) {
       const v1::ReceiptBody& body = released->receipt.body;
