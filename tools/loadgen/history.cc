@@ -45,7 +45,8 @@ bool AskAnother(const absl::Status& status) {
   }
   const v1::RefusalCode code = RefusalOf(status);
   return code == v1::SEALED || code == v1::LOG_UNAVAILABLE ||
-         code == v1::HEADS_MISSING || code == v1::DATA_LOSS;
+         code == v1::HEADS_MISSING || code == v1::LIMIT_REACHED ||
+         code == v1::DATA_LOSS;
 }
 
 std::string Microseconds(absl::Time time) {

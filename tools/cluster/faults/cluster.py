@@ -12,6 +12,7 @@ Development seal and join token: nothing here protects a key.
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,10 +66,7 @@ class Cluster:
         init = json.loads(self.ctl(1, "init", "-o", "json", "--timeout", "60s"))
         self.cluster_id, self.identity = init["cluster_id"], init["identity_public_key"]
         for host in HOSTS[1:]:
-            self._configure(host, f"  join: {{cluster_id: {self.cluster_id}, "
-                                  f"identity_key: {self.identity}}}\n")
-            self.start(f"kms{host}")
-            self.await_serving(host)
+            self.join(host)
         self._machine()
 
     def _certificates(self):
@@ -145,6 +143,13 @@ cluster:
   development_token_file: {self.work}/join.token
 {join}""")
 
+    def join(self, host):
+        """Starts an instance on an empty disk; the others admit it."""
+        self._configure(host, f"  join: {{cluster_id: {self.cluster_id}, "
+                              f"identity_key: {self.identity}}}\n")
+        self.start(f"kms{host}")
+        self.await_serving(host)
+
     def _machine(self):
         """A simulated machine, a policy, and a key that it may have."""
         subprocess.run([self.simtee, "init", "--dir", "machine", "--rsa-bits", "2048"],
@@ -174,6 +179,11 @@ release: {{lease: 1h}}
 
     def disk(self, name):
         return self.work / f"{name}.disk"
+
+    def wipe(self, name):
+        """What a lost machine had; it must not run."""
+        shutil.rmtree(self.disk(name) / "data")
+        (self.work / f"{name}.root").unlink(missing_ok=True)
 
     def start(self, name):
         host = int(name[-1])

@@ -119,6 +119,48 @@ def kill_majority_of_etcd(scene):
         scene.cluster.start(name)
 
 
+# --- Machines lost for good: the runbooks of tools/cluster/README.md ---
+
+@fault("one instance lost, disk and all, and replaced")
+def lose_instance(scene):
+    cluster, host = scene.cluster, scene.choice.choice(HOSTS)
+    old_id = cluster.status(host)["instance_id"]
+    cluster.kill(f"kms{host}")
+    cluster.wipe(f"kms{host}")
+    yield
+    code, out = cluster.try_ctl([h for h in HOSTS if h != host], "cluster", "remove", old_id,
+                                "--reason", "lost")
+    if code != 0:
+        raise ChaosError(f"cluster remove: {out.strip()}")
+    cluster.join(host)
+
+
+@fault("all of etcd lost: a new epoch from the most advanced instance", serves=False)
+def lose_etcd(scene):
+    cluster = scene.cluster
+    for host in HOSTS:
+        cluster.kill(f"etcd{host}")
+    yield
+    # Nothing arrives any more: who has most? The new epoch removes the others.
+    statuses = {host: cluster.status(host) for host in HOSTS}
+    first = max(HOSTS, key=lambda host: statuses[host]["index"])
+    for host in HOSTS:
+        cluster.wipe(f"etcd{host}")
+        if host != first:
+            cluster.kill(f"kms{host}")
+            cluster.wipe(f"kms{host}")
+    for host in HOSTS:
+        cluster.start(f"etcd{host}")
+    cluster.leader()
+    cluster.ctl(first, "seal")
+    cluster.ctl(first, "log", "new-epoch", "--reason", "etcd was lost")
+    cluster.ctl(first, "unseal")
+    cluster.await_serving(first)
+    for host in HOSTS:
+        if host != first:
+            cluster.join(host)
+
+
 # --- Networks ---
 
 def host_cut(scene, host):
