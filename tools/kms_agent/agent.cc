@@ -28,8 +28,9 @@ constexpr size_t kRequestBytesMax = 4 * 1024 * 1024;
 bool AskAnother(const absl::Status& status) {
   if (client::IsRefusal(status)) {
     const v1::RefusalCode code = RefusalOf(status);
+    // LIMIT_REACHED: its disk may be full, and the next one's not.
     return code == v1::SEALED || code == v1::LOG_UNAVAILABLE ||
-           code == v1::HEADS_MISSING;
+           code == v1::HEADS_MISSING || code == v1::LIMIT_REACHED;
   }
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
 }

@@ -298,6 +298,14 @@ TEST_F(AgentTest, CarriesTheSameAttemptToTheNextInstanceWithoutWaiting) {
             dies.requests[0].SerializeAsString());
 }
 
+TEST_F(AgentTest, AnInstanceAtItsLimitDoesNotSpeakForTheOthers) {
+  FakeKms full;
+  full.release_script.assign(9, Refusal(v1::LIMIT_REACHED));
+  ASSERT_TRUE(Release({&full, &kms_}, kms_.pinned()).ok());
+  EXPECT_TRUE(waits_.empty());
+  EXPECT_EQ(full.requests.size(), 1u);
+}
+
 TEST_F(AgentTest, OnceMeansOnePassAndNoWait) {
   policy_.once = true;
   kms_.release_script = {Refusal(v1::SEALED)};

@@ -2,6 +2,7 @@
 //
 //   loadgen load   ...  --clients 16 --seconds 10   releases as fast as it can
 //   loadgen replay ...                              one challenge, used twice
+//   loadgen history --address A --address B ...     outcomes, while others fail
 //
 // `replay` is an attack: it exits 0 if the service refused it, and says with
 // which code.
@@ -21,15 +22,19 @@
 #include "kms/base/clock.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
+#include "tools/loadgen/history.h"
 #include "tools/loadgen/workload.h"
 
 namespace kms::loadgen {
 namespace {
 
 struct Options {
-  std::string address, ca, simtee, cluster, identity, key;
+  std::vector<std::string> addresses;  // `history` uses all, others the first.
+  std::string ca, simtee, cluster, identity, key;
   int clients = 16;
   int seconds = 10;
+  int call_timeout_ms = 2000;
+  int pause_ms = 0;
 };
 
 std::string ReadFile(const std::string& path) {
@@ -43,8 +48,8 @@ std::shared_ptr<grpc::Channel> Connect(const Options& options) {
   tls.pem_root_certs = ReadFile(options.ca);
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(options.address, grpc::SslCredentials(tls),
-                                   arguments);
+  return grpc::CreateCustomChannel(options.addresses.front(),
+                                   grpc::SslCredentials(tls), arguments);
 }
 
 absl::StatusOr<Pins> ReadPins(const Options& options) {
@@ -110,6 +115,21 @@ absl::Status Replay(const Options& options) {
   return absl::OkStatus();
 }
 
+absl::Status History(const Options& options) {
+  KMS_ASSIGN_OR_RETURN(const simtee::SimulatedSnp attester,
+                       simtee::SimulatedSnp::Load(options.simtee));
+  KMS_ASSIGN_OR_RETURN(const Pins pins, ReadPins(options));
+  return RecordHistory(
+      {.addresses = options.addresses,
+       .ca = ReadFile(options.ca),
+       .key = options.key,
+       .clients = options.clients,
+       .duration = absl::Seconds(options.seconds),
+       .call_timeout = absl::Milliseconds(options.call_timeout_ms),
+       .pause = absl::Milliseconds(options.pause_ms)},
+      attester, pins);
+}
+
 int Finish(const absl::Status& status) {
   if (status.ok()) return 0;
   std::fprintf(stderr, "loadgen: %s: %s\n",
@@ -126,7 +146,7 @@ int Main(int argc, char** argv) {
   const auto add = [&](const char* name, const char* what,
                        absl::Status (*run)(const Options&)) {
     CLI::App* command = app.add_subcommand(name, what);
-    command->add_option("--address", options.address)->required();
+    command->add_option("--address", options.addresses)->required();
     command->add_option("--ca", options.ca, "PEM")->required();
     command->add_option("--simtee", options.simtee, "folder of simtee init")
         ->required();
@@ -137,8 +157,20 @@ int Main(int argc, char** argv) {
     return command;
   };
   CLI::App* load = add("load", "Release as fast as the service answers", Load);
-  load->add_option("--clients", options.clients)->check(CLI::Range(1, 256));
-  load->add_option("--seconds", options.seconds)->check(CLI::Range(1, 600));
+  CLI::App* history = add("history",
+                          "Write what became of each release while"
+                          " instances fail",
+                          History);
+  for (CLI::App* command : {load, history}) {
+    command->add_option("--clients", options.clients)
+        ->check(CLI::Range(1, 256));
+    command->add_option("--seconds", options.seconds)
+        ->check(CLI::Range(1, 86400));
+  }
+  history->add_option("--call-timeout-ms", options.call_timeout_ms)
+      ->check(CLI::Range(10, 60000));
+  history->add_option("--pause-ms", options.pause_ms)
+      ->check(CLI::Range(0, 60000));
   add("replay", "Use one challenge twice; succeeds if that is refused", Replay);
   CLI11_PARSE(app, argc, argv);
   return exit_code;
