@@ -1,9 +1,8 @@
 // What is known of claims before any Evidence is seen: which types of Evidence
 // state them, how long they are, and which words they can be.
-// Source: proto/kms/v1/claims.proto and decision.proto, whose comments say it in
-// words.
-// Thread-safe: free functions over constant tables.
-// Knows no expressions.
+// Source: proto/kms/v1/claims.proto and decision.proto, whose comments say it
+// in words. Thread-safe: free functions over constant tables. Knows no
+// expressions.
 #ifndef POLICY_DOCUMENT_CLAIM_FACTS_H_
 #define POLICY_DOCUMENT_CLAIM_FACTS_H_
 
