@@ -2,6 +2,7 @@
 #include "kms/admin/policy_handlers.h"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -82,8 +83,13 @@ absl::StatusOr<v1::RequestContext> ResolveContext(
   KMS_RETURN_IF_ERROR(ResolveNamespace(context.namespace_()).status());
   if (!context.key().empty()) KMS_RETURN_IF_ERROR(CheckKeyName(context.key()));
   if (context.purpose().empty()) context.set_purpose("release");
-  if (context.purpose() != "release") {
-    return Refuse(v1::REQUEST_MALFORMED, "purpose: unknown, want release");
+  constexpr absl::string_view kPurposes[] = {"release", "unwrap", "generate",
+                                             "rewrap"};
+  if (std::find(std::begin(kPurposes), std::end(kPurposes),
+                context.purpose()) == std::end(kPurposes)) {
+    return Refuse(v1::REQUEST_MALFORMED,
+                  "purpose: unknown, want release, unwrap, generate or "
+                  "rewrap");
   }
   return context;
 }

@@ -682,5 +682,18 @@ TEST_F(TestPolicyTest, ShowsRulesTheRequestTheyWouldMeet) {
   EXPECT_TRUE(tested->decision().allowed()) << tested->DebugString();
 }
 
+TEST_F(TestPolicyTest, TriesEveryPurposeThatAReleaseHas) {
+  TrustMachine();
+  for (const std::string purpose :
+       {"release", "unwrap", "generate", "rewrap"}) {
+    request_.set_document(Document(
+        "p", absl::StrCat("request.purpose == \"", purpose, "\""), kAnchors));
+    request_.mutable_context()->set_purpose(purpose);
+    const auto tested = handlers_.TestPolicy(admin_, request_);
+    ASSERT_TRUE(tested.ok()) << purpose << ": " << tested.status();
+    EXPECT_TRUE(tested->decision().allowed()) << purpose;
+  }
+}
+
 }  // namespace
 }  // namespace kms::admin

@@ -46,6 +46,8 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::COLLATERAL_EXPIRED:
     case v1::PEER_UNKNOWN:
     case v1::JOIN_TOKEN_REJECTED:
+    case v1::LEASE_ENDED:
+    case v1::RECEIPT_INVALID:
       return absl::StatusCode::kUnauthenticated;
     case v1::ADMINISTRATOR_REQUIRED:
     case v1::POLICY_DENIED:
@@ -86,12 +88,18 @@ absl::StatusCode StatusCodeOf(v1::RefusalCode code) {
     case v1::VERSION_BELOW_MINIMUM:
     case v1::PURPOSE_MISMATCH:
     case v1::DESTRUCTION_SCHEDULED:
+    case v1::SEAL_PIN_REJECTED:
+    case v1::SEAL_KEY_REJECTED:
+    case v1::SEAL_PCRS_CHANGED:
+    case v1::REKEY_CONFLICT:
     case v1::CLUSTER_MISMATCH:
     case v1::LAST_INSTANCE:
     case v1::NOTHING_TO_REVERT:
+    case v1::DESTRUCTION_TOO_SOON:
       return absl::StatusCode::kFailedPrecondition;
     case v1::LOG_UNAVAILABLE:
     case v1::HEADS_MISSING:
+    case v1::SEAL_UNAVAILABLE:
       return absl::StatusCode::kUnavailable;
     case v1::DATA_LOSS:
       return absl::StatusCode::kDataLoss;

@@ -25,12 +25,12 @@ const EC_GROUP* Group(Curve curve) {
   return group;
 }
 
-// The scalar, marked so that OpenSSL keeps to constant-time code with it; null
-// if it is out of range.
+// The scalar, marked so that OpenSSL keeps to constant-time code with it and
+// wipes what it copies it to; null if it is out of range.
 BignumPtr ReadScalar(Curve curve, const Secret& scalar) {
   const BytesView bytes = scalar.Expose(GrantSecretAccess());
   if (bytes.size() != CurveFieldSize(curve)) return nullptr;
-  BignumPtr number(BN_new());
+  BignumPtr number(BN_secure_new());
   DieUnless(number != nullptr &&
                 BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()),
                           number.get()) != nullptr,

@@ -45,6 +45,10 @@ struct Instance {
 
   // How old collateral may be here, by role (policy/collateral/age.h).
   std::map<std::string, absl::Duration> collateral_max_ages = {};
+
+  // Registered for this instance: it signs its batches, and what it says to its
+  // peers. Outlives the instance; null only in tests of other folders.
+  const crypto::Ed25519SigningKey* instance_key = nullptr;
 };
 
 // Where the server's adapters find the instance, or learn that it is sealed.

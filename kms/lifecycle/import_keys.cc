@@ -3,11 +3,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "kms/base/bytes.h"
 #include "kms/base/refusal.h"
 #include "kms/base/status.h"
 #include "kms/crypto/kem.h"
 #include "kms/crypto/random.h"
 #include "kms/lifecycle/import_aad.h"
+#include "kms/lifecycle/signed_import_key.h"
 
 namespace kms::lifecycle {
 
@@ -20,6 +22,8 @@ absl::StatusOr<v1::ImportKey> ImportKeys::Make(
   import_key.set_import_key_id(crypto::RandomString(kImportKeyIdSize));
   import_key.set_kem_id(static_cast<uint32_t>(kKem));
   import_key.set_public_key(pair.public_key);
+  SignImportKey(instance->identity_key, AsBytes(instance->cluster_id),
+                import_key);
 
   absl::MutexLock lock(&mutex_);
   DropStale(instance);

@@ -1,5 +1,6 @@
 // One-time key pairs to which administrators seal key material, so that it
-// does not rely on TLS alone: a proxy that ends TLS sees only ciphertext.
+// does not rely on TLS alone: a proxy that ends TLS sees only ciphertext, and
+// cannot give a pair of its own, because the public half is signed.
 //
 // They live in memory, on the instance that made them, for ten minutes, and
 // open one message each. Material sealed to one is lost with it, never

@@ -15,6 +15,7 @@
 #include "kms/lifecycle/import_aad.h"
 #include "kms/lifecycle/key_handlers.h"
 #include "kms/lifecycle/key_material.h"
+#include "kms/lifecycle/signed_import_key.h"
 
 namespace kms::lifecycle {
 namespace {
@@ -89,6 +90,34 @@ TEST_F(ImportTest, StoresWhatWasSealed) {
   ASSERT_TRUE(rotated.ok()) << rotated.status();
   EXPECT_TRUE(Stored(*rotated, 2) == next);
   EXPECT_TRUE(Stored(*rotated, 1) == secret_);
+}
+
+TEST_F(ImportTest, AnImportKeyIsTheClustersOwn) {
+  const v1::ImportKey import_key = GetImportKey();
+  const std::string cluster_id = test_->get()->cluster_id;
+  const auto verify = [&](const v1::ImportKey& key,
+                          const std::string& cluster) {
+    return VerifyImportKey(key,
+                           AsBytes(test_->get()->identity_key.public_key()),
+                           AsBytes(cluster))
+        .code();
+  };
+  EXPECT_EQ(verify(import_key, cluster_id), absl::StatusCode::kOk);
+  EXPECT_EQ(verify(import_key, std::string(16, 'x')),
+            absl::StatusCode::kUnauthenticated);
+  v1::ImportKey other = import_key;
+  other.set_public_key(
+      crypto::HpkeGenerateKeyPair(crypto::Kem::kX25519)->public_key);
+  EXPECT_EQ(verify(other, cluster_id), absl::StatusCode::kUnauthenticated);
+  other = import_key;
+  other.set_import_key_id(std::string(kImportKeyIdSize, 'x'));
+  EXPECT_EQ(verify(other, cluster_id), absl::StatusCode::kUnauthenticated);
+  other = import_key;
+  other.set_kem_id(0x10);
+  EXPECT_EQ(verify(other, cluster_id), absl::StatusCode::kUnauthenticated);
+  other = import_key;
+  other.clear_signature();
+  EXPECT_EQ(verify(other, cluster_id), absl::StatusCode::kUnauthenticated);
 }
 
 TEST_F(ImportTest, AnImportKeyOpensOneMessage) {

@@ -132,8 +132,14 @@ absl::StatusOr<std::string> ParsePageToken(const std::string& token) {
   return *id;
 }
 
+absl::Status CheckVersion(uint32_t version) {
+  if (version != 0) return absl::OkStatus();
+  return Refuse(v1::REQUEST_MALFORMED,
+                "key version: 0, want a version: they count from 1");
+}
+
 absl::Status TooSoon(absl::Duration wait_min) {
-  return Refuse(v1::LIMIT_REACHED,
+  return Refuse(v1::DESTRUCTION_TOO_SOON,
                 absl::StrCat("destruction: this instance demands a wait of ",
                              absl::FormatDuration(wait_min)));
 }
@@ -302,10 +308,7 @@ absl::StatusOr<v1::Key> KeyHandlers::SetKeyVersionState(
                        BeginAdminCall(holder_, caller));
   KMS_ASSIGN_OR_RETURN(const KeyName key,
                        ResolveKeyName(request.namespace_(), request.name()));
-  if (request.version() == 0) {
-    return Refuse(v1::REQUEST_MALFORMED,
-                  "key version: 0, want a version: they count from 1");
-  }
+  KMS_RETURN_IF_ERROR(CheckVersion(request.version()));
   KMS_ASSIGN_OR_RETURN(const ::storage::v1::KeyVersionState state,
                        ToKeyVersionState(request.state()));
   if (state == ::storage::v1::DESTROYED &&
@@ -377,6 +380,10 @@ absl::StatusOr<v1::Key> KeyHandlers::ScheduleKeyVersionDestruction(
                        BeginAdminCall(holder_, caller));
   KMS_ASSIGN_OR_RETURN(const KeyName key,
                        ResolveKeyName(request.namespace_(), request.name()));
+  KMS_RETURN_IF_ERROR(CheckVersion(request.version()));
+  if (request.wait_us() < 0) {
+    return Refuse(v1::REQUEST_MALFORMED, "destruction: a wait below zero");
+  }
   const absl::Duration wait =
       request.wait_us() == 0
           ? std::max(kDestructionWaitDefault, destruction_wait_min_)
@@ -402,6 +409,7 @@ absl::StatusOr<v1::Key> KeyHandlers::CancelKeyVersionDestruction(
                        BeginAdminCall(holder_, caller));
   KMS_ASSIGN_OR_RETURN(const KeyName key,
                        ResolveKeyName(request.namespace_(), request.name()));
+  KMS_RETURN_IF_ERROR(CheckVersion(request.version()));
   KMS_ASSIGN_OR_RETURN(
       const KeyRecord record,
       instance->replica->View()->GetKeyUncounted(key.name_space, key.name));

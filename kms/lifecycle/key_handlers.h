@@ -73,13 +73,13 @@ class KeyHandlers {
 
   // REQUEST_MALFORMED: version 0, or not a state. NOT_FOUND: no such key or
   // version. VERSION_DESTROYED: it is gone, for ever. DESTRUCTION_SCHEDULED:
-  // to be enabled, it must be cancelled first. LIMIT_REACHED: this
+  // to be enabled, it must be cancelled first. DESTRUCTION_TOO_SOON: this
   // instance demands a waiting period.
   absl::StatusOr<v1::Key> SetKeyVersionState(
       const Caller& caller, const v1::SetKeyVersionStateRequest& request) const;
 
   // REQUEST_MALFORMED: version 0, or a wait out of bounds. NOT_FOUND: no such
-  // key or version. LIMIT_REACHED: a wait under what this instance
+  // key or version. DESTRUCTION_TOO_SOON: a wait under what this instance
   // demands. DESTRUCTION_SCHEDULED, VERSION_DESTROYED, FEATURE_LEVEL_TOO_LOW.
   absl::StatusOr<v1::Key> ScheduleKeyVersionDestruction(
       const Caller& caller,

@@ -450,10 +450,23 @@ TEST_F(KeyHandlersTest, DestroysAfterAWeekUnlessAskedOtherwise) {
   EXPECT_EQ(
       RefusalOf(handlers_.CancelKeyVersionDestruction(admin_, cancel).status()),
       v1::VERSION_CONFLICT);
-  request.set_wait_us(1);
+  for (const int64_t wait_us : {int64_t{1}, int64_t{-1}}) {
+    request.set_wait_us(wait_us);
+    EXPECT_EQ(
+        RefusalOf(
+            handlers_.ScheduleKeyVersionDestruction(admin_, request).status()),
+        v1::REQUEST_MALFORMED)
+        << wait_us;
+  }
+  request.clear_wait_us();
+  request.clear_version();
   EXPECT_EQ(
       RefusalOf(
           handlers_.ScheduleKeyVersionDestruction(admin_, request).status()),
+      v1::REQUEST_MALFORMED);
+  cancel.clear_version();
+  EXPECT_EQ(
+      RefusalOf(handlers_.CancelKeyVersionDestruction(admin_, cancel).status()),
       v1::REQUEST_MALFORMED);
 }
 
@@ -465,7 +478,7 @@ TEST_F(KeyHandlersTest, AnInstanceMayDemandAWait) {
   now.set_version(1);
   now.set_state(v1::KeyVersion::DESTROYED);
   EXPECT_EQ(RefusalOf(careful.SetKeyVersionState(admin_, now).status()),
-            v1::LIMIT_REACHED);
+            v1::DESTRUCTION_TOO_SOON);
   v1::ScheduleKeyVersionDestructionRequest request;
   request.set_name("k");
   request.set_version(1);
@@ -473,7 +486,7 @@ TEST_F(KeyHandlersTest, AnInstanceMayDemandAWait) {
   EXPECT_EQ(
       RefusalOf(
           careful.ScheduleKeyVersionDestruction(admin_, request).status()),
-      v1::LIMIT_REACHED);
+      v1::DESTRUCTION_TOO_SOON);
   // What is not asked for is as much as is demanded.
   request.clear_wait_us();
   const auto scheduled = careful.ScheduleKeyVersionDestruction(admin_, request);

@@ -11,7 +11,7 @@ namespace kms::lifecycle {
 namespace {
 
 absl::Status LeaseExpired() {
-  return Refuse(v1::CHALLENGE_EXPIRED,
+  return Refuse(v1::LEASE_ENDED,
                 "watch: the receipt's lease is over; renew it by a release");
 }
 
@@ -74,7 +74,7 @@ absl::Status KeyWatch::Add(const Caller& caller,
                                AsBytes(instance->identity_key.public_key()),
                                AsBytes(instance->cluster_id));
     if (!receipt.ok()) {
-      return Refuse(v1::SIGNATURE_INVALID, receipt.status().message());
+      return Refuse(v1::RECEIPT_INVALID, receipt.status().message());
     }
     watch.lease_until_us = receipt->body.lease_until_us();
     if (view->header().log_time_us() >= watch.lease_until_us) {

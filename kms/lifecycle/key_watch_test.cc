@@ -95,10 +95,9 @@ TEST_F(KeyWatchTest, RefusesWhoShowsNeitherReceiptNorCertificate) {
             v1::ADMINISTRATOR_REQUIRED);
   request.mutable_receipt()->set_body("made up");
   EXPECT_EQ(RefusalOf(watch_.Add(TestWorkload(), request, ears)),
-            v1::SIGNATURE_INVALID);
+            v1::RECEIPT_INVALID);
   // A bad receipt is one for an administrator too.
-  EXPECT_EQ(RefusalOf(watch_.Add(admin_, request, ears)),
-            v1::SIGNATURE_INVALID);
+  EXPECT_EQ(RefusalOf(watch_.Add(admin_, request, ears)), v1::RECEIPT_INVALID);
   EXPECT_EQ(RefusalOf(Add("c", ears)), v1::NOT_FOUND);
   EXPECT_EQ(RefusalOf(Add("../a", ears)), v1::REQUEST_MALFORMED);
   EXPECT_TRUE(ears->told.empty());

@@ -20,7 +20,8 @@ namespace {
 using ::storage::v1::Command;
 using ::storage::v1::KeyRecord;
 
-// As the version before: a pair of its KEM, or as many random bytes as it has.
+// As the version before, and for the same artifact: a pair of its KEM, or as
+// many random bytes as it has.
 absl::StatusOr<NewMaterial> MakeSuccessor(const storage::StateView& view,
                                           const KeyRecord& key) {
   const absl::StatusOr<::storage::v1::KeyMaterial> before =
@@ -28,13 +29,19 @@ absl::StatusOr<NewMaterial> MakeSuccessor(const storage::StateView& view,
   if (!before.ok() && RefusalOf(before.status()) != v1::VERSION_DESTROYED) {
     return before.status();
   }
+  // Stands in the key's record, so that destruction does not take it away.
+  const std::string& artifact_digest =
+      key.versions().rbegin()->artifact_digest();
   if (key.purpose() == ::storage::v1::KEY_PURPOSE_WRAPPING) {
-    return MakeNewPair(v1::NewMaterial(), before.ok() ? before->kem_id() : 0);
+    v1::NewMaterial like;
+    like.set_artifact_digest(artifact_digest);
+    return MakeNewPair(like, before.ok() ? before->kem_id() : 0);
   }
   const size_t size =
       before.ok() ? before->wrapped().size() - storage::kEnvelopeOverhead
                   : kRandomSizeDefault;
   NewMaterial made;
+  made.artifact_digest = artifact_digest;
   KMS_ASSIGN_OR_RETURN(made.secret, crypto::RandomSecret(size));
   return made;
 }

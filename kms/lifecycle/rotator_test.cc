@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "kms/base/refusal.h"
 #include "kms/instance/testing.h"
@@ -26,8 +27,9 @@ class RotatorTest : public testing::Test {
     }
   }
   void Create(const std::string& name, v1::Key::Purpose purpose, uint32_t bytes,
-              uint32_t kem) {
+              uint32_t kem, const std::string& artifact = "") {
     v1::CreateKeyRequest request;
+    request.mutable_material()->set_artifact_digest(artifact);
     request.set_name(name);
     request.set_purpose(purpose);
     request.mutable_material()->set_random_bytes(bytes);
@@ -89,6 +91,32 @@ TEST_F(RotatorTest, TheSuccessorIsOfTheSameKind) {
   EXPECT_TRUE(OpenWrappingKey(*test_->get()->envelope,
                               {"default", wrapping.key_id(), 2}, *pair)
                   .ok());
+}
+
+TEST_F(RotatorTest, TheSuccessorIsForTheSameArtifact) {
+  const std::string artifact(32, 'a');
+  for (const auto purpose : {v1::Key::STORED, v1::Key::WRAPPING}) {
+    const std::string name = absl::StrCat("bound-", purpose);
+    Create(name, purpose, 0, 0, artifact);
+    v1::UpdateKeyRequest update;
+    update.set_name(name);
+    update.set_rotation_period_s(3600);
+    ASSERT_TRUE(keys_.UpdateKey(admin_, update).ok());
+    // What it was for is known even when its material is gone.
+    v1::SetKeyVersionStateRequest destroy;
+    destroy.set_name(name);
+    destroy.set_version(1);
+    destroy.set_state(v1::KeyVersion::DESTROYED);
+    ASSERT_TRUE(keys_.SetKeyVersionState(admin_, destroy).ok());
+  }
+  Pass(absl::Minutes(59));
+  Pass(absl::Minutes(1) + kRotationDelayMax);
+  ASSERT_TRUE(Tick().ok());
+  for (const auto purpose : {v1::Key::STORED, v1::Key::WRAPPING}) {
+    const v1::Key key = Get(absl::StrCat("bound-", purpose));
+    ASSERT_EQ(key.versions_size(), 2);
+    EXPECT_EQ(key.versions(1).artifact_digest(), artifact);
+  }
 }
 
 TEST_F(RotatorTest, InstancesWaitForDifferentTimes) {

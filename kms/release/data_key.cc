@@ -7,6 +7,7 @@
 #include "kms/base/status.h"
 #include "kms/crypto/digest.h"
 #include "kms/crypto/random.h"
+#include "kms/lifecycle/key_usable.h"
 #include "kms/lifecycle/stored_blob.h"
 #include "kms/lifecycle/wrapped_blob.h"
 
@@ -101,6 +102,7 @@ absl::StatusOr<DataKey> PrepareDataKey(const Instance& instance,
     KMS_ASSIGN_OR_RETURN(const ::storage::v1::KeyRecord key,
                          view.GetKeyUncounted(session.name_space, session.key));
     data_key.new_version = key.primary_version();
+    KMS_RETURN_IF_ERROR(lifecycle::CheckUsable(key, data_key.new_version));
     KMS_ASSIGN_OR_RETURN(to,
                          view.GetKeyMaterial(session.name_space, key.key_id(),
                                              key.primary_version()));

@@ -104,6 +104,7 @@ absl::StatusOr<v1::ReleaseKeyResponse> ReleaseHandler::ReleaseKey(
     absl::Time deadline) {
   KMS_ASSIGN_OR_RETURN(const std::shared_ptr<const Instance> instance,
                        instances_.Get());
+  if (options_.guard != nullptr) KMS_RETURN_IF_ERROR(options_.guard());
   const absl::StatusOr<Session> session =
       BeginSession(caller, *instance, request, clock_.Now());
   if (!session.ok()) {
@@ -217,6 +218,7 @@ absl::StatusOr<v1::ReleaseKeyResponse> ReleaseHandler::Release(
       continue;
     }
     if (!applied.effect.ok()) return ForWorkload(applied.effect.status());
+    if (options_.guard != nullptr) KMS_RETURN_IF_ERROR(options_.guard());
     absl::StatusOr<v1::ReleaseKeyResponse> response =
         AnswerRelease(instance, checkpoints_, session, *judgement,
                       std::move(data_key), applied, clock_.Now());

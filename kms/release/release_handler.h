@@ -39,6 +39,11 @@ struct ReleaseOptions {
 
   // Time since boot, suspended time included; dates answers (review.md 26).
   std::function<absl::Duration()> boot_time;
+
+  // Whether this instance's state may be acted on: HEADS_MISSING where too few
+  // others confirm it (kms/cluster). Asked before a release is judged and, as
+  // time has passed, before it is answered. Null: nothing is asked.
+  std::function<absl::Status()> guard;
 };
 
 class ReleaseHandler {

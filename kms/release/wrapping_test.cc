@@ -394,6 +394,15 @@ TEST_F(WrappingTest, RewrapsToNoVersionThatIsDisabled) {
   EXPECT_EQ(Code(wanted), v1::VERSION_DISABLED);
 }
 
+TEST_F(WrappingTest, RewrapsToNoVersionThatIsDestroyed) {
+  v1::ReleaseRequest wanted = Unwrap(Seal(PublicHalf()));
+  wanted.set_rewrap(true);
+  Rotate();
+  SetState(2, v1::KeyVersion::DESTROYED);
+  EXPECT_EQ(Code(wanted), v1::VERSION_DESTROYED);
+  EXPECT_EQ(LastLeaf().refused().code(), v1::VERSION_DESTROYED);
+}
+
 TEST_F(WrappingTest, AStoredVersionBoundToAnArtifactMustBeAskedForByIt) {
   CreateKey("bound", v1::Key::STORED, kArtifact);
   v1::ReleaseRequest wanted;
@@ -439,14 +448,14 @@ TEST_F(WrappingTest, AReceiptLetsItsBearerWatchUntilItsLeaseIsOver) {
   v1::WatchKeyRequest changed = request;
   changed.mutable_receipt()->mutable_signature()->pop_back();
   EXPECT_EQ(RefusalOf(watch.Add(TestWorkload(), changed, ears)),
-            v1::SIGNATURE_INVALID);
+            v1::RECEIPT_INVALID);
   test_->clock.Advance(absl::Hours(1));
   Rotate();  // Log time moves with a command.
   watch.Look();
-  EXPECT_EQ(RefusalOf(ears->ended), v1::CHALLENGE_EXPIRED);
+  EXPECT_EQ(RefusalOf(ears->ended), v1::LEASE_ENDED);
   EXPECT_EQ(ears->told.size(), 2u);
   EXPECT_EQ(RefusalOf(watch.Add(TestWorkload(), request, ears)),
-            v1::CHALLENGE_EXPIRED);
+            v1::LEASE_ENDED);
 }
 
 }  // namespace

@@ -34,17 +34,22 @@ std::string Commit(absl::string_view salt, const Share& share) {
 
 }  // namespace
 
+absl::Status CheckShareCounts(uint32_t shares, uint32_t threshold) {
+  if (shares >= 1 && shares <= kSharesMax && threshold >= 1 &&
+      threshold <= shares && (shares == 1 || threshold >= 2)) {
+    return absl::OkStatus();
+  }
+  return Refuse(v1::REQUEST_MALFORMED,
+                absl::StrCat("root key: ", threshold, " of ", shares,
+                             " shares, want 1 to ", kSharesMax,
+                             " shares and a threshold of 2 to that many, or 1 "
+                             "of 1"));
+}
+
 absl::StatusOr<SplitRoot> MakeShares(const Secret& root,
                                      absl::string_view cluster_id,
                                      uint32_t shares, uint32_t threshold) {
-  if (shares < 1 || shares > kSharesMax || threshold < 1 ||
-      threshold > shares || (shares > 1 && threshold < 2)) {
-    return Refuse(v1::REQUEST_MALFORMED,
-                  absl::StrCat("init: ", threshold, " of ", shares,
-                               " shares, want 1 to ", kSharesMax,
-                               " shares and a threshold of 2 to that many, or "
-                               "1 of 1"));
-  }
+  KMS_RETURN_IF_ERROR(CheckShareCounts(shares, threshold));
   KMS_ASSIGN_OR_RETURN(std::vector<crypto::Share> split,
                        crypto::Split(root, static_cast<int>(shares),
                                      static_cast<int>(threshold)));

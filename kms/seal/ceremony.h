@@ -36,10 +36,13 @@ struct SplitRoot {
   ShareCommitments commitments;
 };
 
-// Splits `root` (32 bytes) into `shares` shares of which any `threshold` give
-// it back, under a new ceremony id. `cluster_id`: 16 bytes.
 // REQUEST_MALFORMED: not 1 <= threshold <= shares <= kSharesMax, or a threshold
 //   of 1 with several shares, each of which would be the root key.
+absl::Status CheckShareCounts(uint32_t shares, uint32_t threshold);
+
+// Splits `root` (32 bytes) into `shares` shares of which any `threshold` give
+// it back, under a new ceremony id. `cluster_id`: 16 bytes.
+// REQUEST_MALFORMED: CheckShareCounts.
 // kResourceExhausted: no locked memory left.
 absl::StatusOr<SplitRoot> MakeShares(const Secret& root,
                                      absl::string_view cluster_id,
@@ -76,8 +79,9 @@ class UnsealCeremony {
   // Forgets the shares accepted so far.
   void Reset();
 
-  // How many are accepted.
+  // How many are accepted, and how many are wanted.
   uint32_t progress() const;
+  uint32_t threshold() const { return file_.commitments.threshold; }
 
  private:
   absl::Status Check(const Share& share) const

@@ -13,6 +13,9 @@ inline constexpr size_t kClusterIdBytes = 16;
 inline constexpr size_t kInstanceIdBytes = 16;
 inline constexpr size_t kRootKeyBytes = 32;
 
+// Names one rekey to those who take part in it.
+inline constexpr size_t kRekeyIdBytes = 8;
+
 // More custodians than any ceremony gathers in one room.
 inline constexpr uint32_t kSharesMax = 32;
 
@@ -29,6 +32,16 @@ inline constexpr size_t kSealedKeyringBytesMax = 64 * 1024 + 64;
 inline constexpr size_t kSealFileBytesMax = 128 * 1024;
 
 inline constexpr size_t kInstanceFileBytesMax = 512;
+
+// What a device's Wrap makes: a TPM's two areas and 24 PCRs are under 2 KiB.
+inline constexpr size_t kWrappedRootBytesMax = 4096;
+
+// The longest PIN that a PKCS#11 token of our acquaintance takes is 255.
+inline constexpr size_t kPinBytesMax = 256;
+
+// TPM 2.0's platform profile has PCRs 0 to 23; SHA-256's values.
+inline constexpr uint32_t kPcrsMax = 24;
+inline constexpr size_t kPcrBytes = 32;
 
 // A signed note of a few lines.
 inline constexpr size_t kCheckpointFileBytesMax = 4096;

@@ -30,19 +30,7 @@ absl::StatusOr<crypto::Ed25519SigningKey> SigningKeyOf(
 
 absl::Status FillSealFile(const NewClusterOptions& options, NewCluster& made) {
   SealFile& seal = made.seal;
-  seal.kind = options.kind;
-  const std::string cluster_id = crypto::RandomString(kClusterIdBytes);
-  if (options.kind == SealKind::kShamir) {
-    KMS_ASSIGN_OR_RETURN(SplitRoot split,
-                         MakeShares(made.opened.root, cluster_id,
-                                    options.shares, options.threshold));
-    seal.commitments = std::move(split.commitments);
-    made.share_texts = std::move(split.texts);
-  } else {
-    seal.commitments.cluster_id = cluster_id;
-    seal.commitments.ceremony_id = crypto::RandomString(kCeremonyIdBytes);
-    seal.commitments.salt = crypto::RandomString(kCommitmentSaltBytes);
-  }
+  seal.commitments.cluster_id = crypto::RandomString(kClusterIdBytes);
   KMS_ASSIGN_OR_RETURN(
       const crypto::Ed25519SigningKey identity,
       SigningKeyOf(made.opened.keyring, storage::KeyKind::kClusterIdentity));
@@ -53,10 +41,14 @@ absl::Status FillSealFile(const NewClusterOptions& options, NewCluster& made) {
   KMS_ASSIGN_OR_RETURN(
       const crypto::NoteVerifier verifier,
       crypto::NoteVerifier::Create(
-          release::CheckpointOrigin(AsBytes(cluster_id), kFirstEpoch),
+          release::CheckpointOrigin(AsBytes(seal.commitments.cluster_id),
+                                    kFirstEpoch),
           AsBytes(checkpoint.public_key())));
   seal.verifier_key = verifier.vkey();
-  return SealKeyringInto(seal, made.opened.root, made.opened.keyring);
+  KMS_ASSIGN_OR_RETURN(
+      made.share_texts,
+      KeepRoot(options.keeping, made.opened.root, made.opened.keyring, seal));
+  return absl::OkStatus();
 }
 
 absl::Status BeginLog(const NewClusterOptions& options, NewCluster& made,

@@ -16,6 +16,7 @@
 #include "kms/base/secret.h"
 #include "kms/seal/ceremony.h"
 #include "kms/seal/instance_file.h"
+#include "kms/seal/keep_root.h"
 #include "kms/seal/seal_file.h"
 #include "storage/log/etcd/etcd_log.h"
 
@@ -27,16 +28,16 @@ inline constexpr char kUnfinishedName[] = "cluster.new";
 // ... and inside a cluster's directory.
 inline constexpr char kSealFileName[] = "seal";
 inline constexpr char kInstanceFileName[] = "instance";
+inline constexpr char kNextInstanceFileName[] = "instance.next";
 inline constexpr char kCheckpointFileName[] = "checkpoint";
 inline constexpr char kEvidenceName[] = "evidence";
 inline constexpr char kStateName[] = "state";  // Others: log_store.h.
+inline constexpr char kNewStateName[] = "state.new";
 
 struct NewClusterOptions {
   std::string directory;  // Exists, empty.
-  SealKind kind = SealKind::kShamir;
-  uint32_t shares = 0;     // For kShamir.
-  uint32_t threshold = 0;  // For kShamir.
-  std::string principal;   // Who asked for it, for the first leaf.
+  RootKeeping keeping;    // Its device outlives the call.
+  std::string principal;  // Who asked for it, for the first leaf.
   std::optional<storage::EtcdLogOptions> etcd;  // Nothing: a local log.
   const Clock* clock = nullptr;
 };
@@ -51,7 +52,7 @@ struct NewCluster {
 // Takes `root` (32 random bytes) and fills the directory; the seal file is
 // written last. Nothing is open when it returns.
 // ALREADY_INITIALIZED: the log in etcd was begun by another instance.
-// REQUEST_MALFORMED: MakeShares. Others: the disk's and the log's.
+// Others: KeepRoot's, the disk's and the log's.
 absl::StatusOr<NewCluster> MakeCluster(const NewClusterOptions& options,
                                        Secret root);
 

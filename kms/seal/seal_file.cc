@@ -22,6 +22,10 @@ absl::Status Damaged(absl::string_view fault) {
   return Refuse(v1::DATA_LOSS, absl::StrCat("seal file: ", fault));
 }
 
+bool HasWrappedRoot(SealKind kind) {
+  return kind == SealKind::kPkcs11 || kind == SealKind::kTpm;
+}
+
 std::string Header(const SealFile& file) {
   const ShareCommitments& c = file.commitments;
   ByteWriter writer;
@@ -36,6 +40,10 @@ std::string Header(const SealFile& file) {
   writer.Bytes(file.identity_public_key)
       .U16Be(static_cast<uint16_t>(file.verifier_key.size()))
       .Bytes(file.verifier_key);
+  if (HasWrappedRoot(file.kind)) {
+    writer.U16Be(static_cast<uint16_t>(file.wrapped.size()))
+        .Bytes(file.wrapped);
+  }
   return writer.Take();
 }
 
@@ -51,6 +59,8 @@ bool CountsFit(SealKind kind, size_t shares, size_t threshold) {
       return shares >= 1 && shares <= kSharesMax && threshold >= 1 &&
              threshold <= shares && (shares == 1 || threshold >= 2);
     case SealKind::kDevelopment:
+    case SealKind::kPkcs11:
+    case SealKind::kTpm:
       return shares == 0 && threshold == 0;
   }
   return false;
@@ -59,7 +69,17 @@ bool CountsFit(SealKind kind, size_t shares, size_t threshold) {
 }  // namespace
 
 absl::string_view SealKindName(SealKind kind) {
-  return kind == SealKind::kShamir ? "shamir" : "development";
+  switch (kind) {
+    case SealKind::kShamir:
+      return "shamir";
+    case SealKind::kDevelopment:
+      return "development";
+    case SealKind::kPkcs11:
+      return "pkcs11";
+    case SealKind::kTpm:
+      return "tpm";
+  }
+  return "unknown";
 }
 
 absl::Status SealKeyringInto(SealFile& file, const Secret& root,
@@ -117,6 +137,11 @@ absl::StatusOr<SealFile> DecodeSealFile(BytesView bytes) {
   file.identity_public_key = ToString(reader.Bytes(kIdentityKeyBytes));
   const size_t vkey_size = reader.U16Be();
   file.verifier_key = ToString(reader.Bytes(vkey_size));
+  if (HasWrappedRoot(file.kind)) {
+    const size_t wrapped_size = reader.U16Be();
+    file.wrapped = ToString(reader.Bytes(wrapped_size));
+    if (wrapped_size == 0 || wrapped_size > kWrappedRootBytesMax) reader.Fail();
+  }
   const size_t keyring_size = reader.U32Be();
   file.sealed_keyring = ToString(reader.Bytes(keyring_size));
   if (!reader.Finish("seal file").ok() || vkey_size == 0 ||

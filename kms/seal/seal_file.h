@@ -1,20 +1,22 @@
 // The seal file: what an instance needs to find its root key again, and all
-// that a sealed one can show. One per data directory, the same on every
-// instance of a cluster until its keyring or its custodians change.
+// that a sealed one can show. One per data directory. Instances of a cluster
+// have one keyring; where custodians have the root key, instances that joined
+// by one another have one seal file too, until one of them is rekeyed.
 //
 //   seal       = header keyring check
 //   header     = magic kind shares threshold cluster ceremony salt
-//                commitment*shares identity vkey
+//                commitment*shares identity vkey [wrapped]
 //   magic      = "kmsseal" %x01
-//   kind       = uint8         ; 1 shamir, 2 development
-//   shares     = uint8         ; n, 1 to 32; 0 for development
-//   threshold  = uint8         ; k, 1 to n;  0 for development
+//   kind       = uint8         ; 1 shamir, 2 development, 3 pkcs11, 4 tpm
+//   shares     = uint8         ; n, 1 to 32; 0 but for shamir
+//   threshold  = uint8         ; k, 1 to n;  0 but for shamir
 //   cluster    = 16 bytes
 //   ceremony   = 8 bytes
 //   salt       = 16 bytes
 //   commitment = 32 bytes      ; of share 1, 2, ... n
 //   identity   = 32 bytes      ; Ed25519 public key that clients pin
 //   vkey       = uint16be length, text   ; C2SP key of the checkpoints
+//   wrapped    = uint16be length, bytes  ; kinds 3 and 4: RootDevice::Wrap's
 //   keyring    = uint32be length, SealKeyring(root, keyring, aad = header)
 //   check      = 32 bytes      ; SHA-256 of all before: bit rot, not forgery
 //
@@ -42,9 +44,11 @@ namespace kms::seal {
 enum class SealKind : uint8_t {
   kShamir = 1,       // The root key is split among custodians.
   kDevelopment = 2,  // The root key is in a file: no protection at all.
+  kPkcs11 = 3,       // Encrypted by a key of a PKCS#11 token.
+  kTpm = 4,          // Sealed by this machine's TPM.
 };
 
-// "shamir", "development".
+// "shamir", "development", "pkcs11", "tpm".
 absl::string_view SealKindName(SealKind kind);
 
 // How the shares of one ceremony are told apart from all others.
@@ -62,10 +66,11 @@ inline constexpr size_t kIdentityKeyBytes = 32;
 
 struct SealFile {
   SealKind kind = SealKind::kShamir;
-  // For development: no digests, threshold 0; cluster_id is set in any case.
+  // But for kShamir: no digests, threshold 0; cluster_id is set in any case.
   ShareCommitments commitments;
   std::string identity_public_key;  // kIdentityKeyBytes.
   std::string verifier_key;         // 1 to kVerifierKeyBytesMax, printable.
+  std::string wrapped;  // For kPkcs11 and kTpm; 1 to kWrappedRootBytesMax.
   std::string sealed_keyring;
 };
 

@@ -34,6 +34,20 @@ class SealHandlers {
   absl::StatusOr<v1::SealStatus> NewEpoch(const Caller& caller,
                                           const v1::NewEpochRequest& request);
 
+  // Codes of Unsealer's functions of these names. New shares leave locked
+  // memory as Init's do; the caller wipes the request with a share.
+  absl::StatusOr<v1::RekeyStatus> BeginRekey(
+      const Caller& caller, const v1::BeginRekeyRequest& request);
+  absl::StatusOr<v1::RekeyStatus> ContinueRekey(
+      const Caller& caller, const v1::ContinueRekeyRequest& request);
+  absl::StatusOr<v1::RekeyStatus> CancelRekey(
+      const Caller& caller, const v1::CancelRekeyRequest& request);
+
+  // Codes of Unsealer::RotateKeyring; REQUEST_MALFORMED: a kind that is not
+  // rotated, or named twice.
+  absl::StatusOr<v1::RotateKeyringResponse> RotateKeyring(
+      const Caller& caller, const v1::RotateKeyringRequest& request);
+
   // Codes of Unsealer::ResetUnseal and Seal.
   absl::StatusOr<v1::SealStatus> ResetUnseal(
       const Caller& caller, const v1::ResetUnsealRequest& request);
@@ -42,6 +56,8 @@ class SealHandlers {
                                       absl::Time deadline);
 
  private:
+  v1::RekeyStatus RekeyStatusOf(const RekeyState& rekey) const;
+
   Unsealer& unsealer_;
 };
 

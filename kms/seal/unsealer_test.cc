@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kms/base/caller.h"
 #include "kms/base/refusal.h"
@@ -21,7 +22,10 @@
 #include "kms/crypto/note.h"
 #include "kms/instance/admin_call.h"
 #include "kms/release/origin.h"
+#include "kms/seal/limits.h"
+#include "kms/seal/pkcs11/testing.h"
 #include "kms/seal/private_file.h"
+#include "kms/seal/seal_options.h"
 #include "storage/log/etcd/testing.h"
 #include "storage/replica/replica.h"
 
@@ -264,8 +268,8 @@ TEST_F(UnsealerTest, RefusesAStateThatTheKeptCheckpointContradicts) {
 }
 
 TEST_F(UnsealerTest, ADevelopmentSealOpensByItself) {
-  options_.kind = SealKind::kDevelopment;
-  options_.development_key_file = root_ + "/root.key";
+  options_.seal.kind = SealKind::kDevelopment;
+  options_.seal.key_file = root_ + "/root.key";
   std::string cluster_id;
   {
     const auto unsealer = Open();
@@ -285,7 +289,7 @@ TEST_F(UnsealerTest, ADevelopmentSealOpensByItself) {
     ASSERT_TRUE(unsealer->Unseal(kAlice, "").ok());
   }
   // Others may read the key file: refused.
-  ASSERT_EQ(chmod(options_.development_key_file.c_str(), 0640), 0);
+  ASSERT_EQ(chmod(options_.seal.key_file.c_str(), 0640), 0);
   EXPECT_EQ(Unsealer::Open(options_).status().code(),
             absl::StatusCode::kFailedPrecondition);
 }
@@ -342,8 +346,8 @@ TEST_F(UnsealerTest, TheConfiguredKindMustBeTheDirectorys) {
     const auto unsealer = Open();
     Init(*unsealer, 3, 2);
   }
-  options_.kind = SealKind::kDevelopment;
-  options_.development_key_file = root_ + "/root.key";
+  options_.seal.kind = SealKind::kDevelopment;
+  options_.seal.key_file = root_ + "/root.key";
   EXPECT_EQ(Unsealer::Open(options_).status().code(),
             absl::StatusCode::kFailedPrecondition);
 }
@@ -503,7 +507,10 @@ TEST_F(NewEpochTest, ALostEtcdIsFollowedByANewOne) {
     const absl::Status begun = BeginAndUnseal(*unsealer);
     ASSERT_TRUE(begun.ok()) << begun;
     ExpectServing(2);
-    EXPECT_EQ(RefusalOf(unsealer->NewEpoch(kAlice, kReason)), v1::NOT_SEALED);
+    const absl::Status again = unsealer->NewEpoch(kAlice, kReason);
+    EXPECT_EQ(RefusalOf(again), v1::NOT_SEALED);
+    EXPECT_THAT(std::string(again.message()),
+                testing::HasSubstr("seal this instance first"));
   }
   const auto unsealer = Open();
   const absl::Status unsealed = unsealer->Unseal(kAlice, share_);
@@ -568,6 +575,103 @@ TEST_F(NewEpochTest, IsTakenBackByAResetAndWantsAReason) {
   ASSERT_TRUE(unsealer->ResetUnseal().ok());
   ASSERT_TRUE(unsealer->Unseal(kAlice, share_).ok());
   EXPECT_EQ((*holder_.Get())->replica->View()->position().epoch, 1u);
+}
+
+TEST_F(UnsealerTest, TheRootKeyIsGivenOnlyWhileUnsealed) {
+  const auto unsealer = Open();
+  EXPECT_EQ(RefusalOf(unsealer->CopyRoot().status()), v1::SEALED);
+  Init(*unsealer, 3, 2);
+  const auto copy = unsealer->CopyRoot();
+  ASSERT_TRUE(copy.ok()) << copy.status();
+  const auto seal = DecodeSealFile(AsBytes(copy->seal_file));
+  ASSERT_TRUE(seal.ok());
+  EXPECT_TRUE(OpenKeyringOf(*seal, copy->root).ok());
+  ASSERT_TRUE(unsealer->Seal(Soon()).ok());
+  EXPECT_EQ(RefusalOf(unsealer->CopyRoot().status()), v1::SEALED);
+}
+
+TEST_F(UnsealerTest, ReopeningNeedsNoShares) {
+  const auto unsealer = Open();
+  EXPECT_EQ(RefusalOf(unsealer->Reopen(Soon())), v1::SEALED);
+  Init(*unsealer, 3, 2);
+  const uint64_t index = (*holder_.Get())->replica->View()->position().index;
+  const absl::Status reopened = unsealer->Reopen(Soon());
+  ASSERT_TRUE(reopened.ok()) << reopened;
+  EXPECT_FALSE(unsealer->state().sealed);
+  EXPECT_GT((*holder_.Get())->replica->View()->position().index, index);
+  EXPECT_TRUE(unsealer->CopyRoot().ok());
+}
+
+// What a donor of another data directory would have given.
+class UnsealerJoinTest : public UnsealerTest {
+ protected:
+  JoinedCluster Given() {
+    UnsealerOptions options = options_;
+    options.data_dir = root_ + "/donor";
+    InstanceHolder holder;
+    options.holder = &holder;
+    auto donor = Unsealer::Open(options);
+    EXPECT_TRUE(donor.ok()) << donor.status();
+    Init(**donor, 3, 2);
+    auto copy = (*donor)->CopyRoot();
+    return {*DecodeSealFile(AsBytes(copy->seal_file)), std::move(copy->root),
+            std::string(16, 'i'), *crypto::Ed25519SigningKey::Generate()};
+  }
+};
+
+TEST_F(UnsealerJoinTest, AnInstanceOfAClusterJoinsNoOther) {
+  const auto unsealer = Open();
+  Init(*unsealer, 3, 2);
+  EXPECT_EQ(RefusalOf(unsealer->Join(Given())), v1::ALREADY_INITIALIZED);
+}
+
+TEST_F(UnsealerJoinTest, TheSealsKindMustBeTheConfiguredOne) {
+  JoinedCluster given = Given();
+  options_.seal.kind = SealKind::kDevelopment;
+  options_.seal.key_file = root_ + "/key";
+  const auto unsealer = Open();
+  EXPECT_EQ(unsealer->Join(std::move(given)).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(unsealer->state().initialized);
+}
+
+TEST_F(UnsealerJoinTest, UnderATokenAnInstanceHasARootKeyOfItsOwn) {
+  UseSoftHsm(root_);
+  ASSERT_TRUE(MakeToken("kms", "1234"));
+  ASSERT_TRUE(WritePrivateFile(root_ + "/pin", AsBytes("1234")).ok());
+  JoinedCluster given = Given();
+  const Secret donors = *given.root.Clone();
+  options_.seal.kind = SealKind::kPkcs11;
+  options_.seal.pkcs11 = {kSoftHsm, "kms", root_ + "/pin", "kms-root"};
+  const auto unsealer = Open();
+  // There is no log of this cluster here: it joined, and does not open.
+  EXPECT_FALSE(unsealer->Join(std::move(given)).ok());
+  EXPECT_EQ(unsealer->state().kind, SealKind::kPkcs11);
+  EXPECT_EQ(unsealer->state().shares, 0u);
+  const auto file =
+      ReadPrivateFile(options_.data_dir + "/cluster/seal", kSealFileBytesMax);
+  ASSERT_TRUE(file.ok()) << file.status();
+  const SealFile seal = *DecodeSealFile(AsBytes(*file));
+  EXPECT_EQ(RefusalOf(OpenKeyringOf(seal, donors).status()), v1::DATA_LOSS);
+  const auto own = DeviceOf(options_.seal)->Unwrap(AsBytes(seal.wrapped));
+  ASSERT_TRUE(own.ok()) << own.status();
+  EXPECT_TRUE(OpenKeyringOf(seal, *own).ok());
+}
+
+TEST_F(UnsealerJoinTest, JoiningKeepsIdentityAndSealOnDisk) {
+  JoinedCluster given = Given();
+  const std::string cluster_id = given.seal.commitments.cluster_id;
+  {
+    const auto unsealer = Open();
+    // There is no log of this cluster here: it joined, and does not open.
+    EXPECT_FALSE(unsealer->Join(std::move(given)).ok());
+    EXPECT_TRUE(unsealer->state().initialized);
+  }
+  const auto unsealer = Open();
+  EXPECT_TRUE(unsealer->state().initialized);
+  EXPECT_EQ(unsealer->state().cluster_id, cluster_id);
+  EXPECT_EQ(unsealer->state().instance_id, std::string(16, 'i'));
+  EXPECT_EQ(unsealer->state().threshold, 2u);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "kms/base/bytes.h"
 #include "kms/base/status.h"
 
 namespace kms::server {
@@ -154,6 +155,12 @@ class Mapping {
   Faults& faults_;
   std::map<std::string, Entry> keys_;
 };
+
+// PKCS #11's CK_TOKEN_INFO.label; and more than anybody types.
+constexpr size_t kTokenLabelBytesMax = 32;
+constexpr size_t kKeyLabelBytesMax = 64;
+
+constexpr uint32_t kPcrsMax = 24;  // Of TPM 2.0's platform profile.
 
 // Roles whose collateral says when it was issued.
 constexpr const char* kAgedRoles[] = {"crl", "tcb_info", "qe_identity",
@@ -340,6 +347,54 @@ class Values {
     };
   }
 
+  // Of a token or a key on it: they may hold blanks.
+  Mapping::ReadFn Label(std::string& out, size_t size_max) {
+    return [=, this, &out](const YAML::Node& node, const std::string& key) {
+      const std::string text = node.IsScalar() ? node.Scalar() : "";
+      if (text.empty() || text.size() > size_max || text.back() == ' ') {
+        faults_.Add(node.Mark(), key,
+                    absl::StrCat("want a label of 1 to ", size_max,
+                                 " bytes, not ending in a blank"));
+        return;
+      }
+      out = text;
+    };
+  }
+
+  Mapping::ReadFn Pcrs(std::vector<uint32_t>& out) {
+    return [this, &out](const YAML::Node& node, const std::string& key) {
+      std::set<uint32_t> pcrs;
+      bool good = node.IsSequence() && node.size() > 0;
+      if (good) {
+        for (const YAML::Node& item : node) {
+          uint32_t pcr = 0;
+          good = good && item.IsScalar() &&
+                 absl::SimpleAtoi(item.Scalar(), &pcr) && pcr < kPcrsMax &&
+                 pcrs.insert(pcr).second;
+        }
+      }
+      if (!good) {
+        faults_.Add(node.Mark(), key,
+                    "want a list of PCRs, each once, from 0 to 23");
+        return;
+      }
+      out.assign(pcrs.begin(), pcrs.end());
+    };
+  }
+
+  // `size` bytes in hex.
+  Mapping::ReadFn HexBytes(std::string& out, size_t size) {
+    return [=, this, &out](const YAML::Node& node, const std::string& key) {
+      const auto bytes = Unhex(node.IsScalar() ? node.Scalar() : "");
+      if (!bytes.ok() || bytes->size() != size) {
+        faults_.Add(node.Mark(), key,
+                    absl::StrCat("want ", 2 * size, " hex digits"));
+        return;
+      }
+      out = *bytes;
+    };
+  }
+
   template <typename T>
   Mapping::ReadFn OneOf(T& out, std::vector<std::pair<std::string, T>> names) {
     return [this, &out, names = std::move(names)](const YAML::Node& node,
@@ -377,6 +432,112 @@ class Values {
   Faults& faults_;
 };
 
+void DescribeCluster(Values& values, Faults& faults, ClusterConfig& cluster,
+                     Mapping& mapping) {
+  mapping.Key("listen", Need::kRequired, values.Address(cluster.listen))
+      .Key("peers", Need::kRequired, values.Addresses(cluster.peers))
+      .Key("certificate", Need::kRequired,
+           values.AbsolutePath(cluster.certificate))
+      .Key("private_key", Need::kRequired,
+           values.AbsolutePath(cluster.private_key))
+      .Key("ca", Need::kRequired, values.AbsolutePath(cluster.ca))
+      .Key("release_guard", Need::kOptional,
+           values.OneOf<bool>(cluster.majority_guard,
+                              {{"none", false}, {"majority", true}}))
+      .Key("development_token_file", Need::kOptional,
+           values.AbsolutePath(cluster.development_token_file))
+      .Key("join", Need::kOptional,
+           [&v = values, &f = faults, &c = cluster](const YAML::Node& node,
+                                                    const std::string& key) {
+             Mapping join(key, f);
+             join.Key("cluster_id", Need::kRequired,
+                      v.HexBytes(c.join_cluster_id, 16))
+                 .Key("identity_key", Need::kRequired,
+                      v.HexBytes(c.join_identity_key, 32));
+             join.Check(node);
+           });
+}
+
+// Describes the keys of one seal, which each kind has its own of.
+void DescribeSeal(Values& values, Faults& faults, seal::SealOptions& seal,
+                  Mapping& mapping) {
+  mapping
+      .Key("kind", Need::kRequired,
+           values.OneOf<seal::SealKind>(
+               seal.kind, {{"shamir", seal::SealKind::kShamir},
+                           {"development", seal::SealKind::kDevelopment},
+                           {"pkcs11", seal::SealKind::kPkcs11},
+                           {"tpm", seal::SealKind::kTpm}}))
+      .Key("key_file", Need::kOptional, values.AbsolutePath(seal.key_file))
+      .Key("pkcs11", Need::kOptional,
+           [&v = values, &f = faults, &p = seal.pkcs11](
+               const YAML::Node& node, const std::string& key) {
+             Mapping pkcs11(key, f);
+             pkcs11.Key("module", Need::kRequired, v.AbsolutePath(p.module))
+                 .Key("token", Need::kRequired,
+                      v.Label(p.token, kTokenLabelBytesMax))
+                 .Key("pin_file", Need::kRequired, v.AbsolutePath(p.pin_file))
+                 .Key("key", Need::kRequired,
+                      v.Label(p.key, kKeyLabelBytesMax));
+             pkcs11.Check(node);
+           })
+      .Key("tpm", Need::kOptional,
+           [&v = values, &f = faults, &t = seal.tpm](const YAML::Node& node,
+                                                     const std::string& key) {
+             Mapping tpm(key, f);
+             tpm.Key("tcti", Need::kRequired, v.Text(t.tcti))
+                 .Key("pcrs", Need::kRequired, v.Pcrs(t.pcrs));
+             tpm.Check(node);
+           });
+}
+
+// Each kind has what it needs, and nothing of another's: a line that has no
+// effect would be believed to have one.
+void CheckSeal(const seal::SealOptions& seal, const YAML::Node& node,
+               const std::string& key, Faults& faults) {
+  const struct {
+    const char* name;
+    bool given;
+    seal::SealKind kind;
+  } parts[] = {
+      {"key_file", !seal.key_file.empty(), seal::SealKind::kDevelopment},
+      {"pkcs11", !seal.pkcs11.module.empty(), seal::SealKind::kPkcs11},
+      {"tpm", !seal.tpm.tcti.empty(), seal::SealKind::kTpm},
+  };
+  for (const auto& part : parts) {
+    if (part.given == (part.kind == seal.kind)) continue;
+    const absl::string_view kind = seal::SealKindName(part.kind);
+    faults.Add(node.Mark(), key,
+               part.given
+                   ? absl::StrCat(part.name, " is only for kind ", kind)
+                   : absl::StrCat("kind ", kind, " needs a ", part.name));
+  }
+}
+
+void ReadSeal(Values& values, Faults& faults, Config& config,
+              const YAML::Node& node, const std::string& key) {
+  Mapping mapping(key, faults);
+  DescribeSeal(values, faults, config.seal, mapping);
+  mapping.Key(
+      "before", Need::kOptional,
+      [&](const YAML::Node& before_node, const std::string& before_key) {
+        seal::SealOptions& before = config.seal_before.emplace();
+        Mapping before_mapping(before_key, faults);
+        DescribeSeal(values, faults, before, before_mapping);
+        before_mapping.Check(before_node);
+        CheckSeal(before, before_node, before_key, faults);
+      });
+  mapping.Check(node);
+  CheckSeal(config.seal, node, key, faults);
+  if (!config.seal_before.has_value()) return;
+  if (config.seal_before->kind == config.seal.kind) {
+    faults.Add(node.Mark(), key,
+               "before is of the same kind; a root key moves to another kind");
+  } else if (config.seal.kind == seal::SealKind::kDevelopment) {
+    faults.Add(node.Mark(), key, "a root key moves to no development seal");
+  }
+}
+
 void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
   Values values(faults);
   const auto nested = [&faults](std::function<void(Mapping&)> describe) {
@@ -384,6 +545,15 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
       Mapping mapping(key, faults);
       describe(mapping);
       mapping.Check(node);
+    };
+  };
+  // Of the ways to attest there is one.
+  const auto alone = [&](Mapping::ReadFn read) {
+    return [&, read](const YAML::Node& node, const std::string& key) {
+      if (config.attester.built_in.empty() && config.attester.command.empty()) {
+        return read(node, key);
+      }
+      faults.Add(node.Mark(), key, "want one of attester and attester_command");
     };
   };
   Mapping("", faults)
@@ -401,24 +571,7 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
            values.Texts(config.administrators, 0, 1024))
       .Key("seal", Need::kRequired,
            [&](const YAML::Node& node, const std::string& key) {
-             nested([&](Mapping& seal) {
-               seal.Key("kind", Need::kRequired,
-                        values.OneOf<seal::SealKind>(
-                            config.seal_kind,
-                            {{"shamir", seal::SealKind::kShamir},
-                             {"development", seal::SealKind::kDevelopment}}))
-                   .Key("key_file", Need::kOptional,
-                        values.AbsolutePath(config.development_key_file));
-             })(node, key);
-             const bool wants_file =
-                 config.seal_kind == seal::SealKind::kDevelopment;
-             if (wants_file && config.development_key_file.empty()) {
-               faults.Add(node.Mark(), key,
-                          "kind development needs a key_file");
-             } else if (!wants_file && !config.development_key_file.empty()) {
-               faults.Add(node.Mark(), key,
-                          "key_file is only for kind development");
-             }
+             ReadSeal(values, faults, config, node, key);
            })
       .Key("simulated_anchors", Need::kOptional,
            values.Texts(config.simulated_anchors, 0, 64))
@@ -446,6 +599,18 @@ void ReadConfig(const YAML::Node& root, Faults& faults, Config& config) {
                         }));
              })(node, key);
            })
+      .Key("attester", Need::kOptional,
+           alone(values.OneOf<std::string>(
+               config.attester.built_in,
+               {{"sev-snp", "sev-snp"}, {"tdx", "tdx"}})))
+      .Key("attester_command", Need::kOptional,
+           alone(values.AbsolutePath(config.attester.command)))
+      .Key("attester_timeout", Need::kOptional,
+           values.Duration(config.attester.timeout, absl::Seconds(1),
+                           absl::Minutes(10)))
+      .Key("cluster", Need::kOptional, nested([&](Mapping& mapping) {
+             DescribeCluster(values, faults, config.cluster, mapping);
+           }))
       .Key("limits", Need::kOptional, nested([&](Mapping& limits) {
              Limits& l = config.limits;
              limits

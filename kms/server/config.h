@@ -18,7 +18,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "kms/attester/make_attester.h"
 #include "kms/seal/seal_file.h"
+#include "kms/seal/seal_options.h"
 
 namespace kms::server {
 
@@ -72,6 +74,24 @@ struct EtcdConfig {
   std::string prefix = "kms";          // All keys begin with it and a slash.
 };
 
+// This instance among others. Local configuration can only narrow what the
+// state allows, and says how to reach whom.
+struct ClusterConfig {
+  std::string listen;              // For peers, "host:port"; empty: no cluster.
+  std::vector<std::string> peers;  // The others' "host:port".
+  std::string certificate;         // PEM, for both ends of a connection ...
+  std::string private_key;         // ... and its key, mode 0600.
+  std::string ca;                  // PEM: who issues instances.
+  bool majority_guard = false;     // Release only what most confirm.
+  // Admits machines without Evidence, and is this one's way in if `join` names
+  // a cluster. Empty: nobody. A file of 16 to 4096 bytes, mode 0600.
+  std::string development_token_file;
+  // Of the cluster to join, as init printed them; empty: this instance starts
+  // one, or has joined.
+  std::string join_cluster_id;    // 16 bytes.
+  std::string join_identity_key;  // 32 bytes.
+};
+
 struct Config {
   std::vector<std::string> listen;  // "host:port", at least one.
   std::string data_dir;             // Absolute.
@@ -79,10 +99,15 @@ struct Config {
   // Names of certificates (SAN URI or common name) that may administer. Must
   // be written down; empty admits every certificate of the administrators' CA.
   std::vector<std::string> administrators;
-  seal::SealKind seal_kind = seal::SealKind::kShamir;
-  std::string development_key_file;  // Only for SealKind::kDevelopment.
+  seal::SealOptions seal;
+  // Where the root key is until a rekey moves it to `seal`; of another kind.
+  std::optional<seal::SealOptions> seal_before;
   std::vector<std::string> simulated_anchors;
   CollateralConfig collateral;
+  // How this instance proves what it runs on: to those whom it joins, and to
+  // clients who ask. Default: it cannot.
+  attester::AttesterOptions attester;
+  ClusterConfig cluster;
   Limits limits;
   // How long judged Evidence is kept, encrypted, for auditors; zero: not.
   absl::Duration evidence_retention = absl::Hours(720);

@@ -14,6 +14,7 @@
 namespace kms::server {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
@@ -50,7 +51,7 @@ TEST(ConfigTest, ReadsTheDocumentedExample) {
   EXPECT_EQ(config->tls.administrators_ca, "/etc/kmsd/administrators.pem");
   EXPECT_THAT(config->administrators,
               ElementsAre("alice", "spiffe://example.org/kms/operator"));
-  EXPECT_EQ(config->seal_kind, seal::SealKind::kShamir);
+  EXPECT_EQ(config->seal.kind, seal::SealKind::kShamir);
   EXPECT_THAT(config->simulated_anchors, ElementsAre());
 }
 
@@ -117,6 +118,37 @@ TEST(ConfigTest, FaultsOfEtcdNameTheirLine) {
   }
 }
 
+TEST(ConfigTest, AttestsBySomethingNamedOnceOrNotAtAll) {
+  const auto smallest = ParseConfig(kSmallest, "f.yaml");
+  EXPECT_EQ(smallest->attester.built_in, "");
+  EXPECT_EQ(smallest->attester.command, "");
+  EXPECT_EQ(ParseConfig(absl::StrCat(kSmallest, "attester: tdx\n"), "f.yaml")
+                ->attester.built_in,
+            "tdx");
+  const auto program =
+      ParseConfig(absl::StrCat(kSmallest,
+                               "attester_command: /usr/lib/kms/attester\n"
+                               "attester_timeout: 5s\n"),
+                  "f.yaml");
+  ASSERT_TRUE(program.ok()) << program.status();
+  EXPECT_EQ(program->attester.command, "/usr/lib/kms/attester");
+  EXPECT_EQ(program->attester.timeout, absl::Seconds(5));
+
+  const auto fault = [](const std::string& lines) {
+    return FaultsOf(absl::StrCat(kSmallest, lines));
+  };
+  EXPECT_THAT(fault("attester: sgx\n"),
+              HasSubstr("f.yaml:9:11: attester: want one of sev-snp, tdx"));
+  EXPECT_THAT(fault("attester_command: attester\n"),
+              HasSubstr("attester_command: want an absolute path"));
+  EXPECT_THAT(fault("attester_timeout: 0s\n"), HasSubstr("want a duration"));
+  for (const char* both : {"attester: tdx\nattester_command: /a\n",
+                           "attester_command: /a\nattester: tdx\n"}) {
+    EXPECT_THAT(fault(both),
+                HasSubstr("want one of attester and attester_command"));
+  }
+}
+
 TEST(ConfigTest, NothingThatDecidesAboutSecurityHasADefault) {
   for (const char* key : {"listen", "data_dir", "administrators", "seal"}) {
     const std::string faults =
@@ -165,7 +197,7 @@ TEST(ConfigTest, SuggestsTheKeyThatWasMeant) {
               HasSubstr("f.yaml:5:3: tls: unknown key \"privat_key\", did you "
                         "mean \"private_key\"?"));
   EXPECT_THAT(FaultsOf(std::string(kSmallest) + "completely_else: 1\n"),
-              HasSubstr("want one of administrators, challenge_ttl,"));
+              HasSubstr("want one of administrators, attester,"));
 }
 
 TEST(ConfigTest, AnUnknownKeyIsMadeHarmlessToATerminal) {
@@ -189,8 +221,73 @@ TEST(ConfigTest, ADevelopmentSealNeedsItsFileAndNoOtherDoes) {
   const auto config = ParseConfig(
       Replaced("{kind: shamir}", "{kind: development, key_file: /k}"), "f");
   ASSERT_TRUE(config.ok()) << config.status();
-  EXPECT_EQ(config->seal_kind, seal::SealKind::kDevelopment);
-  EXPECT_EQ(config->development_key_file, "/k");
+  EXPECT_EQ(config->seal.kind, seal::SealKind::kDevelopment);
+  EXPECT_EQ(config->seal.key_file, "/k");
+}
+
+constexpr char kToken[] =
+    "{kind: pkcs11, pkcs11: {module: /m.so, token: kms, pin_file: /pin, "
+    "key: kms-root}}";
+
+TEST(ConfigTest, ADeviceIsDescribedWhole) {
+  auto config = ParseConfig(Replaced("{kind: shamir}", kToken), "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->seal.kind, seal::SealKind::kPkcs11);
+  EXPECT_EQ(config->seal.pkcs11.module, "/m.so");
+  EXPECT_EQ(config->seal.pkcs11.token, "kms");
+  EXPECT_EQ(config->seal.pkcs11.pin_file, "/pin");
+  EXPECT_EQ(config->seal.pkcs11.key, "kms-root");
+  EXPECT_FALSE(config->seal_before.has_value());
+  config = ParseConfig(
+      Replaced("{kind: shamir}",
+               "{kind: tpm, tpm: {tcti: 'device:/dev/tpmrm0', pcrs: [7, 0]}}"),
+      "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->seal.kind, seal::SealKind::kTpm);
+  EXPECT_EQ(config->seal.tpm.tcti, "device:/dev/tpmrm0");
+  EXPECT_THAT(config->seal.tpm.pcrs, ElementsAre(0, 7));
+}
+
+TEST(ConfigTest, AnIncompleteDeviceIsAFault) {
+  EXPECT_THAT(FaultsOf(Replaced("{kind: shamir}", "{kind: pkcs11}")),
+              HasSubstr("seal: kind pkcs11 needs a pkcs11"));
+  EXPECT_THAT(FaultsOf(Replaced("{kind: shamir}", "{kind: tpm}")),
+              HasSubstr("seal: kind tpm needs a tpm"));
+  EXPECT_THAT(FaultsOf(Replaced("{kind: shamir}",
+                                "{kind: shamir, tpm: {tcti: t, pcrs: [1]}}")),
+              HasSubstr("seal: tpm is only for kind tpm"));
+  for (const char* pcrs : {"[]", "[24]", "[-1]", "[7, 7]", "7"}) {
+    EXPECT_THAT(
+        FaultsOf(Replaced(
+            "{kind: shamir}",
+            std::string("{kind: tpm, tpm: {tcti: t, pcrs: ") + pcrs + "}}")),
+        HasSubstr("seal.tpm.pcrs: want a list of PCRs"))
+        << pcrs;
+  }
+  EXPECT_THAT(
+      FaultsOf(Replaced("{kind: shamir}",
+                        "{kind: pkcs11, pkcs11: {module: m.so, token: '', "
+                        "pin_file: /p}}")),
+      AllOf(HasSubstr("seal.pkcs11.module: want an absolute path"),
+            HasSubstr("seal.pkcs11.token: want a label"),
+            HasSubstr("seal.pkcs11.key: missing")));
+}
+
+TEST(ConfigTest, ARootKeyMovesToAnotherKindAndToNoDevelopmentSeal) {
+  const auto moving = [](const std::string& to, const std::string& before) {
+    return Replaced("{kind: shamir}",
+                    to.substr(0, to.size() - 1) + ", before: " + before + "}");
+  };
+  const auto config = ParseConfig(moving(kToken, "{kind: shamir}"), "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_TRUE(config->seal_before.has_value());
+  EXPECT_EQ(config->seal_before->kind, seal::SealKind::kShamir);
+  EXPECT_THAT(FaultsOf(moving("{kind: shamir}", "{kind: shamir}")),
+              HasSubstr("seal: before is of the same kind"));
+  EXPECT_THAT(FaultsOf(moving("{kind: development, key_file: /k}", kToken)),
+              HasSubstr("seal: a root key moves to no development seal"));
+  EXPECT_THAT(FaultsOf(moving(kToken, "{kind: tpm}")),
+              HasSubstr("seal.before: kind tpm needs a tpm"));
 }
 
 TEST(ConfigTest, RefusesNumbersOutOfRange) {
@@ -293,6 +390,55 @@ TEST(ConfigTest, RefusesWhatIsNotOneYamlMapping) {
 TEST(ConfigTest, AMissingFileIsNotFound) {
   EXPECT_EQ(LoadConfig("/nonexistent/kmsd.yaml").status().code(),
             absl::StatusCode::kNotFound);
+}
+
+constexpr char kCluster[] =
+    "cluster:\n"
+    "  listen: \"0.0.0.0:7444\"\n"
+    "  peers: [\"kms2:7444\", \"kms3:7444\"]\n"
+    "  certificate: /p.pem\n"
+    "  private_key: /p.key\n"
+    "  ca: /peers.pem\n";
+
+TEST(ConfigTest, ReadsACluster) {
+  const std::string join =
+      absl::StrCat("  join: {cluster_id: ", std::string(32, 'a'),
+                   ", identity_key: ", std::string(64, 'b'), "}\n",
+                   "  release_guard: majority\n  development_token_file: /t\n");
+  const auto config =
+      ParseConfig(absl::StrCat(kSmallest, kCluster, join), "f.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const ClusterConfig& cluster = config->cluster;
+  EXPECT_EQ(cluster.listen, "0.0.0.0:7444");
+  EXPECT_THAT(cluster.peers, ElementsAre("kms2:7444", "kms3:7444"));
+  EXPECT_EQ(cluster.certificate, "/p.pem");
+  EXPECT_EQ(cluster.private_key, "/p.key");
+  EXPECT_EQ(cluster.ca, "/peers.pem");
+  EXPECT_TRUE(cluster.majority_guard);
+  EXPECT_EQ(cluster.development_token_file, "/t");
+  EXPECT_EQ(cluster.join_cluster_id, std::string(16, '\xaa'));
+  EXPECT_EQ(cluster.join_identity_key, std::string(32, '\xbb'));
+}
+
+TEST(ConfigTest, AClusterGuardsAndJoinsNothingUnlessToldTo) {
+  const auto config = ParseConfig(absl::StrCat(kSmallest, kCluster), "f.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_FALSE(config->cluster.majority_guard);
+  EXPECT_EQ(config->cluster.development_token_file, "");
+  EXPECT_EQ(config->cluster.join_cluster_id, "");
+}
+
+TEST(ConfigTest, RefusesHalfACluster) {
+  EXPECT_THAT(FaultsOf(absl::StrCat(kSmallest, "cluster: {listen: \"x:1\"}\n")),
+              HasSubstr("cluster.ca: missing"));
+  EXPECT_THAT(FaultsOf(absl::StrCat(kSmallest, kCluster,
+                                    "  join: {cluster_id: abc, "
+                                    "identity_key: 00}\n")),
+              testing::AllOf(HasSubstr("cluster.join.cluster_id: want 32 hex"),
+                             HasSubstr("identity_key: want 64 hex")));
+  EXPECT_THAT(
+      FaultsOf(absl::StrCat(kSmallest, kCluster, "  release_guard: some\n")),
+      HasSubstr("cluster.release_guard: want one of none, majority"));
 }
 
 }  // namespace

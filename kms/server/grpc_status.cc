@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/string_view.h"
 #include "kms/base/refusal.h"
 #include "proto/kms/v1/refusal.pb.h"
@@ -41,6 +42,24 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   // The values of absl::StatusCode are gRPC's own.
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), reason,
                       detail.SerializeAsString());
+}
+
+absl::Status FromGrpcStatus(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  // A peer's words go into our log.
+  std::string reason = status.error_message().substr(0, kReasonBytesMax);
+  for (char& c : reason) {
+    if (!absl::ascii_isprint(static_cast<unsigned char>(c))) c = '?';
+  }
+  v1::RefusalDetail detail;
+  if (!status.error_details().empty() &&
+      detail.ParseFromString(status.error_details()) &&
+      detail.code() != v1::REFUSAL_CODE_UNSPECIFIED &&
+      v1::RefusalCode_IsValid(detail.code())) {
+    return Refuse(detail.code(), reason);
+  }
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                      reason);
 }
 
 }  // namespace kms::server

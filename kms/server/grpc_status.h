@@ -13,6 +13,10 @@ namespace kms::server {
 // general word, so that paths and system errors stay in the log.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
+// The inverse, of what a peer answered: a refusal with its code, else the
+// status code as it is.
+absl::Status FromGrpcStatus(const grpc::Status& status);
+
 }  // namespace kms::server
 
 #endif  // KMS_SERVER_GRPC_STATUS_H_

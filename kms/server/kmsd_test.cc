@@ -114,8 +114,8 @@ TEST_F(KmsdTest, ExitsWithAnErrorWhenItsDiskFailsIfToldSo) {
     InstanceHolder holder;
     seal::UnsealerOptions options;
     options.data_dir = certificates_.directory() + "/data";
-    options.kind = seal::SealKind::kDevelopment;
-    options.development_key_file = key_file;
+    options.seal.kind = seal::SealKind::kDevelopment;
+    options.seal.key_file = key_file;
     options.clock = &clock;
     options.holder = &holder;
     const auto unsealer = seal::Unsealer::Open(options);

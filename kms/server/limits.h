@@ -51,6 +51,13 @@ inline constexpr absl::Duration kRetryHint = absl::Milliseconds(500);
 // Rates are averages over this long: a burst of it is let through.
 inline constexpr double kRateBurstSeconds = 10;
 
+// Evidence of this instance itself, each made by the TEE's firmware: of one
+// client network, and of all together. A kmsctl that requires it asks once.
+inline constexpr double kServerEvidencePerNetwork = 2;
+inline constexpr double kServerEvidencePerSecond = 5;
+// Calls that wait for the attester, each with a thread.
+inline constexpr int kServerEvidenceWaitersMax = 16;
+
 // Threads beside those that work on requests: gRPC's own pollers.
 inline constexpr int kSpareThreads = 8;
 
@@ -67,6 +74,10 @@ inline constexpr size_t kPemBytesMax = 1024 * 1024;
 
 // The replica asks to be ticked about once a second.
 inline constexpr absl::Duration kTickInterval = absl::Seconds(1);
+// Between attempts to unseal by a device: a token or a network that comes back
+// is noticed soon, one that does not is not hammered.
+inline constexpr absl::Duration kUnsealRetryMin = absl::Seconds(1);
+inline constexpr absl::Duration kUnsealRetryMax = absl::Seconds(30);
 // How often the newest checkpoint is kept for the sealed status.
 inline constexpr absl::Duration kCheckpointInterval = absl::Seconds(10);
 

@@ -1,7 +1,8 @@
 // kms.v1.SealService as gRPC calls it. Administrators only; the one service
 // beside StatusService that a sealed instance answers.
 // Shares pass through gRPC's own buffers, which are neither locked nor wiped. A
-// request with one is wiped here; the answer to Init belongs to gRPC.
+// request with one is wiped here; the answers to Init and to a rekey belong to
+// gRPC.
 // Thread-safe. Gate, handlers and heartbeat outlive it.
 #ifndef KMS_SERVER_SEAL_SERVICE_H_
 #define KMS_SERVER_SEAL_SERVICE_H_
@@ -61,6 +62,46 @@ class SealService final : public v1::SealService::Service {
     return gate_.Answer(SealRpc("SealService.NewEpoch"), *context, *request,
                         *response, [&](const Call& call) {
                           return handlers_.NewEpoch(call.caller, *request);
+                        });
+  }
+
+  grpc::Status BeginRekey(grpc::ServerContext* context,
+                          const v1::BeginRekeyRequest* request,
+                          v1::RekeyStatus* response) override {
+    return gate_.Answer(SealRpc("SealService.BeginRekey"), *context, *request,
+                        *response, [&](const Call& call) {
+                          return handlers_.BeginRekey(call.caller, *request);
+                        });
+  }
+
+  grpc::Status ContinueRekey(grpc::ServerContext* context,
+                             const v1::ContinueRekeyRequest* request,
+                             v1::RekeyStatus* response) override {
+    return gate_.Answer(
+        SealRpc("SealService.ContinueRekey"), *context, *request, *response,
+        [&](const Call& call) {
+          auto answer = handlers_.ContinueRekey(call.caller, *request);
+          Wipe(
+              *const_cast<v1::ContinueRekeyRequest*>(request)->mutable_share());
+          return answer;
+        });
+  }
+
+  grpc::Status CancelRekey(grpc::ServerContext* context,
+                           const v1::CancelRekeyRequest* request,
+                           v1::RekeyStatus* response) override {
+    return gate_.Answer(SealRpc("SealService.CancelRekey"), *context, *request,
+                        *response, [&](const Call& call) {
+                          return handlers_.CancelRekey(call.caller, *request);
+                        });
+  }
+
+  grpc::Status RotateKeyring(grpc::ServerContext* context,
+                             const v1::RotateKeyringRequest* request,
+                             v1::RotateKeyringResponse* response) override {
+    return gate_.Answer(SealRpc("SealService.RotateKeyring"), *context,
+                        *request, *response, [&](const Call& call) {
+                          return handlers_.RotateKeyring(call.caller, *request);
                         });
   }
 

@@ -14,9 +14,13 @@
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "kms/admin/policy_handlers.h"
+#include "kms/attester/make_attester.h"
+#include "kms/attester/server_transcript.h"
 #include "kms/audit/audit_handlers.h"
 #include "kms/audit/checkpoint_signer.h"
+#include "kms/base/refusal.h"
 #include "kms/base/status.h"
+#include "kms/cluster/cluster_handlers.h"
 #include "kms/collateral/collateral_handlers.h"
 #include "kms/instance/instance.h"
 #include "kms/lifecycle/key_handlers.h"
@@ -30,7 +34,10 @@
 #include "kms/seal/unsealer.h"
 #include "kms/server/admission.h"
 #include "kms/server/audit_service.h"
+#include "kms/server/auto_unseal.h"
 #include "kms/server/caller_identity.h"
+#include "kms/server/cluster_part.h"
+#include "kms/server/cluster_service.h"
 #include "kms/server/collateral_fetch.h"
 #include "kms/server/collateral_service.h"
 #include "kms/server/gate.h"
@@ -39,6 +46,8 @@
 #include "kms/server/limits.h"
 #include "kms/server/policy_service.h"
 #include "kms/server/seal_service.h"
+#include "kms/server/server_evidence.h"
+#include "kms/server/server_evidence_service.h"
 #include "kms/server/status_handler.h"
 #include "kms/server/status_service.h"
 #include "kms/server/tls.h"
@@ -57,15 +66,25 @@ absl::Duration BootTime() {
 // What an operator must not overlook, at every start and in every status.
 std::vector<std::string> Warnings(const Config& config) {
   std::vector<std::string> warnings;
-  if (config.seal_kind == seal::SealKind::kDevelopment) {
+  if (config.seal.kind == seal::SealKind::kDevelopment) {
     warnings.push_back(
         "development seal: the root key lies in a file; whoever copies the "
         "disk has every key");
+  }
+  if (config.seal_before.has_value()) {
+    warnings.push_back(
+        "seal.before is set: the root key can be moved (kmsctl seal migrate); "
+        "once it is, take it out of the configuration");
   }
   if (!config.simulated_anchors.empty()) {
     warnings.push_back(
         "simulated trust anchors are enabled: Evidence may come from a "
         "simulator");
+  }
+  if (!config.cluster.development_token_file.empty()) {
+    warnings.push_back(
+        "development join token: any machine whose operator has read it can "
+        "join, and then has every key");
   }
   if (config.administrators.empty()) {
     warnings.push_back(
@@ -81,8 +100,8 @@ seal::UnsealerOptions UnsealerOptionsOf(
     std::function<void(const absl::Status&)> on_evidence_lost) {
   seal::UnsealerOptions options;
   options.data_dir = config.data_dir;
-  options.kind = config.seal_kind;
-  options.development_key_file = config.development_key_file;
+  options.seal = config.seal;
+  options.seal_before = config.seal_before;
   options.simulated_anchors = config.simulated_anchors;
   options.collateral_max_ages = config.collateral.max_ages;
   options.evidence_retention = config.evidence_retention;
@@ -94,14 +113,38 @@ seal::UnsealerOptions UnsealerOptionsOf(
   return options;
 }
 
-release::ReleaseOptions ReleaseOptionsOf(const Config& config) {
+release::ReleaseOptions ReleaseOptionsOf(const Config& config,
+                                         const ClusterPart* cluster) {
   release::ReleaseOptions options;
   options.challenge_lifetime = config.challenge_ttl;
   options.releases_per_second = config.limits.releases_per_second;
   options.releases_burst =
       std::max(1.0, config.limits.releases_per_second * kRateBurstSeconds);
   options.boot_time = BootTime;
+  if (cluster != nullptr) {
+    options.guard = [cluster] { return cluster->Guard(); };
+  }
   return options;
+}
+
+// How this instance proves itself. The digest is of the key that clients see;
+// empty, as the attester is null, where nothing is configured.
+struct SelfProof {
+  std::unique_ptr<attester::Attester> attester;
+  std::string tls_key_digest;
+};
+
+absl::StatusOr<SelfProof> SelfProofOf(const Config& config) {
+  SelfProof proof;
+  proof.attester = attester::MakeAttester(config.attester);
+  if (proof.attester == nullptr) return proof;
+  KMS_ASSIGN_OR_RETURN(const std::string pem,
+                       ReadPublicPem(config.tls.certificate));
+  absl::StatusOr<std::string> digest = attester::TlsKeyDigest(pem);
+  // Clients compare it with what they see: it must be readable for them too.
+  if (!digest.ok()) return Annotate(digest.status(), config.tls.certificate);
+  proof.tls_key_digest = *std::move(digest);
+  return proof;
 }
 
 int Milliseconds(absl::Duration duration) {
@@ -163,18 +206,26 @@ class Server::Impl {
   static absl::StatusOr<std::unique_ptr<Impl>> Start(
       const Config& config, const Clock& clock, const EventLog& log,
       std::function<void(const absl::Status&)> on_fatal) {
-    const auto told = [&log, on_fatal](const absl::Status& status) {
+    auto holder = std::make_unique<InstanceHolder>();
+    KMS_ASSIGN_OR_RETURN(SelfProof proof, SelfProofOf(config));
+    std::unique_ptr<ClusterPart> cluster;
+    if (!config.cluster.listen.empty()) {
+      KMS_ASSIGN_OR_RETURN(
+          cluster, ClusterPart::Create(config.cluster, proof.attester.get(),
+                                       *holder, clock, log, BootTime));
+    }
+    const auto told = [&log, on_fatal,
+                       cluster = cluster.get()](const absl::Status& status) {
       log.Write(LogLevel::kError, "fatal",
                 {{"code", absl::StatusCodeToString(status.code())},
                  {"fault", std::string(status.message())}});
-      on_fatal(status);
+      if (cluster == nullptr || !cluster->TakesOver(status)) on_fatal(status);
     };
     const auto evidence_lost = [&log](const absl::Status& status) {
       log.Write(LogLevel::kError, "evidence archive",
                 {{"code", absl::StatusCodeToString(status.code())},
                  {"fault", std::string(status.message())}});
     };
-    auto holder = std::make_unique<InstanceHolder>();
     seal::UnsealerOptions options =
         UnsealerOptionsOf(config, clock, *holder, told, evidence_lost);
     if (config.etcd.has_value()) {
@@ -183,6 +234,13 @@ class Server::Impl {
       options.etcd =
           storage::EtcdLogOptions{std::move(endpoints), config.etcd->prefix};
     }
+    if (cluster != nullptr) {
+      options.snapshots = &cluster->snapshots();
+      options.on_snapshot = [cluster =
+                                 cluster.get()](storage::LogPosition position) {
+        cluster->CameBySnapshot(position);
+      };
+    }
     KMS_ASSIGN_OR_RETURN(std::unique_ptr<seal::Unsealer> unsealer,
                          seal::Unsealer::Open(std::move(options)));
     std::unique_ptr<metrics::Endpoint> metrics;
@@ -190,9 +248,9 @@ class Server::Impl {
       KMS_ASSIGN_OR_RETURN(metrics,
                            metrics::Endpoint::Open(config.metrics_listen));
     }
-    std::unique_ptr<Impl> impl(new Impl(config, clock, log, std::move(holder),
-                                        std::move(unsealer),
-                                        std::move(metrics)));
+    std::unique_ptr<Impl> impl(
+        new Impl(config, clock, log, std::move(holder), std::move(proof),
+                 std::move(cluster), std::move(unsealer), std::move(metrics)));
     KMS_RETURN_IF_ERROR(impl->Listen());
     return impl;
   }
@@ -205,11 +263,13 @@ class Server::Impl {
     if (drained_) return;
     drained_ = true;
     heartbeat_.Drain();
+    if (cluster_ != nullptr) cluster_->Stop();
     if (grpc_ != nullptr) {
       log_.Write(LogLevel::kInfo, "draining",
                  {{"in_flight", absl::StrCat(admission_.in_flight())}});
       ShutDownGrpc();
     }
+    auto_unseal_.Stop();
     heartbeat_.Stop();
     if (fetch_ != nullptr) fetch_->Stop();
     if (metrics_ != nullptr) metrics_->Close();
@@ -219,13 +279,16 @@ class Server::Impl {
 
  private:
   Impl(const Config& config, const Clock& clock, const EventLog& log,
-       std::unique_ptr<InstanceHolder> holder,
+       std::unique_ptr<InstanceHolder> holder, SelfProof proof,
+       std::unique_ptr<ClusterPart> cluster,
        std::unique_ptr<seal::Unsealer> unsealer,
        std::unique_ptr<metrics::Endpoint> metrics)
       : config_(config),
         clock_(clock),
         log_(log),
         holder_(std::move(holder)),
+        attester_(std::move(proof.attester)),
+        cluster_(std::move(cluster)),
         unsealer_(std::move(unsealer)),
         admission_(config.limits.requests_in_flight),
         metrics_(std::move(metrics)),
@@ -238,8 +301,10 @@ class Server::Impl {
                           config.limits.challenges_per_second, &admission_,
                           holder_.get(), &log, &clock, call_metrics_.get()}),
         status_(*unsealer_, *holder_, Warnings(config)),
-        release_(*holder_, clock, checkpoints_, ReleaseOptionsOf(config),
-                 inputs_),
+        server_evidence_({attester_.get(), std::move(proof.tls_key_digest),
+                          [this] { return unsealer_->state(); }, &clock}),
+        release_(*holder_, clock, checkpoints_,
+                 ReleaseOptionsOf(config, cluster_.get()), inputs_),
         keys_(*holder_, config.destruction_wait_min),
         rotator_(*holder_),
         watch_(*holder_),
@@ -256,7 +321,9 @@ class Server::Impl {
                                           rotator_.Tick(deadline);
                                       return told.ok() ? rotated : told;
                                     }}),
+        auto_unseal_(*unsealer_, log),
         status_service_(gate_, status_),
+        server_evidence_service_(gate_, server_evidence_),
         seal_service_(gate_, seal_, heartbeat_),
         workload_service_(gate_, release_),
         key_service_(gate_, keys_),
@@ -267,6 +334,12 @@ class Server::Impl {
     if (!config.collateral.mirror.url.empty()) {
       fetch_ = std::make_unique<CollateralFetch>(config_.collateral.mirror,
                                                  *holder_, clock, log, inputs_);
+    }
+    if (cluster_ != nullptr) {
+      cluster_service_ = std::make_unique<ClusterService>(
+          gate_, cluster::ClusterHandlers({holder_.get(), &cluster_->keeper(),
+                                           &cluster_->exchange(), BootTime,
+                                           config.cluster.majority_guard}));
     }
   }
 
@@ -283,6 +356,7 @@ class Server::Impl {
       builder.AddListeningPort(config_.listen[i], credentials, &ports_[i]);
     }
     builder.RegisterService(&status_service_);
+    builder.RegisterService(&server_evidence_service_);
     builder.RegisterService(&seal_service_);
     builder.RegisterService(&workload_service_);
     builder.RegisterService(&key_service_);
@@ -290,6 +364,9 @@ class Server::Impl {
     builder.RegisterService(&policy_service_);
     builder.RegisterService(&collateral_service_);
     builder.RegisterService(&audit_service_);
+    if (cluster_service_ != nullptr) {
+      builder.RegisterService(cluster_service_.get());
+    }
     grpc_ = builder.BuildAndStart();
     if (grpc_ == nullptr || std::count(ports_.begin(), ports_.end(), 0) != 0) {
       return absl::UnavailableError(
@@ -313,6 +390,11 @@ class Server::Impl {
                  {{"port", absl::StrCat(metrics_->port())}});
     }
     watch_.Start();
+    if (cluster_ != nullptr) {
+      KMS_RETURN_IF_ERROR(
+          cluster_->Start(*unsealer_, [this] { heartbeat_.ShowHealth(); }));
+    }
+    auto_unseal_.Start([this] { heartbeat_.ShowHealth(); });
     log_.Write(LogLevel::kInfo, "serving",
                {{"version", kVersion},
                 {"port", absl::StrCat(ports_[0])},
@@ -342,6 +424,8 @@ class Server::Impl {
   bool drained_ = false;
 
   const std::unique_ptr<InstanceHolder> holder_;
+  const std::unique_ptr<attester::Attester> attester_;  // Null: none.
+  const std::unique_ptr<ClusterPart> cluster_;  // Null: a single instance.
   std::unique_ptr<seal::Unsealer> unsealer_;
   Admission admission_;
   std::unique_ptr<metrics::Endpoint> metrics_;  // Null: none; as is the next.
@@ -349,6 +433,7 @@ class Server::Impl {
   Gate gate_;
 
   StatusHandler status_;
+  ServerEvidence server_evidence_;
   audit::CheckpointSigner checkpoints_;  // The only one.
   const std::shared_ptr<collateral::AppraisalInputsCache> inputs_ =
       std::make_shared<collateral::AppraisalInputsCache>();
@@ -361,9 +446,11 @@ class Server::Impl {
   audit::AuditHandlers audit_;
   seal::SealHandlers seal_;
   Heartbeat heartbeat_;
+  AutoUnseal auto_unseal_;
   std::unique_ptr<CollateralFetch> fetch_;  // Null: no mirror.
 
   StatusService status_service_;
+  ServerEvidenceService server_evidence_service_;
   SealService seal_service_;
   WorkloadService workload_service_;
   KeyService key_service_;
@@ -371,6 +458,7 @@ class Server::Impl {
   PolicyService policy_service_;
   CollateralService collateral_service_;
   AuditService audit_service_;
+  std::unique_ptr<ClusterService> cluster_service_;
   std::unique_ptr<grpc::Server> grpc_;
 };
 

@@ -631,8 +631,8 @@ TEST_F(ServerTest, AFailedDiskEndsServingAndTheStatusSaysWhy) {
 }
 
 TEST_F(ServerTest, DevelopmentSealAndOpenAdministrationAreLoud) {
-  config_.seal_kind = seal::SealKind::kDevelopment;
-  config_.development_key_file = directory_ + "/root.key";
+  config_.seal.kind = seal::SealKind::kDevelopment;
+  config_.seal.key_file = directory_ + "/root.key";
   config_.simulated_anchors = {"simulated-snp"};
   config_.administrators = {};
   Start();

@@ -17,7 +17,15 @@ namespace {
 
 constexpr char kNeverNegotiated[] = "PSK-AES256-GCM-SHA384";
 
-// A public file: any owner and mode.
+}  // namespace
+
+absl::Status AllowOnlyTls13() {
+  if (setenv("GRPC_SSL_CIPHER_SUITES", kNeverNegotiated, 1) != 0) {
+    return absl::InternalError("setenv: no room");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> ReadPublicPem(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return absl::NotFoundError(absl::StrCat(path, ": cannot be opened"));
@@ -45,15 +53,6 @@ absl::StatusOr<std::string> ReadPrivatePem(const std::string& path) {
         absl::StrCat(path, ": no PEM private key"));
   }
   return pem;
-}
-
-}  // namespace
-
-absl::Status AllowOnlyTls13() {
-  if (setenv("GRPC_SSL_CIPHER_SUITES", kNeverNegotiated, 1) != 0) {
-    return absl::InternalError("setenv: no room");
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(

@@ -12,6 +12,7 @@
 #define KMS_SERVER_TLS_H_
 
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "grpcpp/security/server_credentials.h"
@@ -37,6 +38,11 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(
 // What a client of etcd needs: the addresses, and the files' contents. Codes as
 // ServerTls.
 absl::StatusOr<storage::EtcdEndpoints> EtcdTls(const EtcdConfig& config);
+// A file of certificates in PEM, as gRPC takes it; any owner and mode. Codes as
+// above.
+absl::StatusOr<std::string> ReadPublicPem(const std::string& path);
+// A private key in PEM, the user's own. Codes as above.
+absl::StatusOr<std::string> ReadPrivatePem(const std::string& path);
 
 }  // namespace kms::server
 

@@ -73,7 +73,19 @@ absl::Status File::WriteAt(uint64_t offset, BytesView bytes) const {
 }
 
 absl::Status File::Error(const char* what) const {
-  return absl::ErrnoToStatus(errno, absl::StrCat(what, " ", path_));
+  absl::Status status =
+      absl::ErrnoToStatus(errno, absl::StrCat(what, " ", path_));
+  switch (status.code()) {
+    // In this folder these say what a file holds, or should.
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kAborted:
+      return absl::UnknownError(status.message());
+    default:
+      return status;
+  }
 }
 
 }  // namespace kms::weights

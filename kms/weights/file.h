@@ -37,7 +37,8 @@ class File {
 
   absl::Status WriteAt(uint64_t offset, BytesView bytes) const;
 
-  // "`what` `path`: No such file or directory" under errno's code.
+  // "`what` `path`: No such file or directory" under errno's code; kUnknown
+  // where that would be taken for a verdict on what the file holds.
   absl::Status Error(const char* what) const;
 
  private:

@@ -104,6 +104,7 @@ static void SaysWhyNot(const char* path, const uint8_t* key) {
   EXPECT(OpenCode(path, key, 32, NULL) == KMS_WEIGHTS_USAGE);
   EXPECT(OpenCode("/nowhere/at/all", key, 32, &e) == KMS_WEIGHTS_SYSTEM);
   EXPECT(OpenCode("/proc/self/exe", key, 32, &e) == KMS_WEIGHTS_MALFORMED);
+  EXPECT(OpenCode("/proc/self/exe/x", key, 32, &e) == KMS_WEIGHTS_SYSTEM);
   e.name = "other";
   EXPECT(OpenCode(path, key, 32, &e) == KMS_WEIGHTS_OTHER_KEY);
   e = kExpected;

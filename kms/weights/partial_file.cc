@@ -109,6 +109,11 @@ absl::StatusOr<PartialFile> PartialFile::Open(const std::string& path,
                      /*resumed=*/size > 0);
 }
 
+PartialFile::~PartialFile() {
+  const bool moved_from = folder_.fd() < 0;
+  if (!keep_ && !moved_from) Remove();
+}
+
 absl::Status PartialFile::Clear() {
   resumed_ = false;
   return ftruncate(file_.fd(), 0) == 0 ? absl::OkStatus()
@@ -147,11 +152,15 @@ absl::Status PartialFile::Reserve(uint64_t size) {
   return Explain(status);
 }
 
-absl::Status PartialFile::Commit(mode_t mode) {
+absl::Status PartialFile::Finish(mode_t mode) {
   const mode_t mask = umask(0);
   umask(mask);
   if (fchmod(file_.fd(), mode & ~mask) != 0) return file_.Error("chmod");
-  if (fsync(file_.fd()) != 0) return Explain(file_.Error("sync"));
+  return fsync(file_.fd()) == 0 ? absl::OkStatus()
+                                : Explain(file_.Error("sync"));
+}
+
+absl::Status PartialFile::Commit() {
   const std::string partial = name_ + kSuffix;
   if (renameat2(folder_.fd(), partial.c_str(), folder_.fd(), name_.c_str(),
                 overwrite_ ? 0 : RENAME_NOREPLACE) != 0) {
@@ -163,10 +172,13 @@ absl::Status PartialFile::Commit(mode_t mode) {
       return file_.Error("rename");
     }
   }
+  named_ = true;
   return fsync(folder_.fd()) == 0 ? absl::OkStatus() : folder_.Error("sync");
 }
 
 void PartialFile::Remove() {
+  // Under that name may be another writer's by now.
+  if (named_) return;
   unlinkat(folder_.fd(), (name_ + kSuffix).c_str(), 0);
 }
 
@@ -174,7 +186,7 @@ absl::Status PartialFile::Explain(const absl::Status& status) const {
   if (!absl::IsResourceExhausted(status)) return status;
   struct stat facts;
   const bool kept =
-      fstatat(folder_.fd(), (name_ + kSuffix).c_str(), &facts, 0) == 0;
+      keep_ && fstatat(folder_.fd(), (name_ + kSuffix).c_str(), &facts, 0) == 0;
   return absl::ResourceExhaustedError(absl::StrCat(
       status.message(), "; make room and run it again",
       kept ? absl::StrCat(": it goes on from ", file_.path()) : ""));

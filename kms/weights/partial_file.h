@@ -26,6 +26,13 @@ class PartialFile {
   // Others: the system's error.
   static absl::StatusOr<PartialFile> Open(const std::string& path,
                                           bool overwrite);
+  PartialFile(PartialFile&&) = default;
+  PartialFile& operator=(PartialFile&&) = default;
+  ~PartialFile();
+
+  // From here on an end without Commit leaves nothing: no other run could go
+  // on from it.
+  void DoNotKeep() { keep_ = false; }
 
   const File& file() const { return file_; }
   // Something was left by an earlier writer.
@@ -39,11 +46,15 @@ class PartialFile {
   // removed.
   absl::Status Reserve(uint64_t size);
 
-  // Syncs, sets `mode` under the umask, and gives the file its name.
-  // kAlreadyExists: somebody else made `path` meanwhile, and not `overwrite`.
-  absl::Status Commit(mode_t mode);
+  // Sets `mode` under the umask, and syncs: what can fail before Commit.
+  absl::Status Finish(mode_t mode);
 
-  // Removes the partial file: what is in it cannot become right.
+  // Gives the file its name, durably. REQUIRES: Finish succeeded.
+  // kAlreadyExists: somebody else made `path` meanwhile, and not `overwrite`.
+  absl::Status Commit();
+
+  // Removes the partial file, if it has not got its name: what is in it cannot
+  // become right.
   void Remove();
 
   // `status` of a write, with what to do about a full disk.
@@ -59,6 +70,8 @@ class PartialFile {
   std::string name_;  // Within the folder.
   bool overwrite_;
   bool resumed_;
+  bool keep_ = true;
+  bool named_ = false;
 };
 
 }  // namespace kms::weights

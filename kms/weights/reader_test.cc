@@ -244,6 +244,17 @@ TEST(ReaderTest, AFileThatWasNeverFinishedIsRefused) {
   EXPECT_EQ(file.status().message(), "weights file: it was never finished");
 }
 
+// What the system says of a path is no verdict on a file.
+TEST(ReaderTest, ASystemErrorIsNotTakenForDamageOrAnotherKey) {
+  const std::string path = EncryptedTestFile("weights");
+  EXPECT_EQ(UnverifiedFile::Open(path + "/x").status().code(),
+            StatusCode::kUnknown);
+  EXPECT_EQ(UnverifiedFile::Open(std::string(5000, 'x')).status().code(),
+            StatusCode::kUnknown);
+  EXPECT_EQ(UnverifiedFile::Open(path + "x").status().code(),
+            StatusCode::kNotFound);
+}
+
 // ---------------------------------------------------------------------------
 // Keys and expectations
 

@@ -185,6 +185,7 @@ absl::StatusOr<Transferred> Encrypt(const std::string& input,
   if (options.begin) options.begin(wanted.size);
   KMS_ASSIGN_OR_RETURN(PartialFile out,
                        PartialFile::Open(output, options.overwrite));
+  if (options.one_time_key) out.DoNotKeep();
   KMS_ASSIGN_OR_RETURN(Begun begun, BeginEncryption(out, wanted, data_key));
   const Layout layout(begun.header);
   // New for each run, so that a segment which an earlier one may have written
@@ -221,10 +222,15 @@ absl::StatusOr<Transferred> Encrypt(const std::string& input,
       layout.segments(), layout.segment_size(), options.threads, encrypt)));
   KMS_RETURN_IF_ERROR(watch.Check());
   KMS_RETURN_IF_ERROR(out.Explain(FinishEncryption(begun, layout, out.file())));
-  KMS_RETURN_IF_ERROR(out.Commit(0644));
-  return Transferred{.header = begun.header,
-                     .artifact_digest = ArtifactDigest(begun.header),
-                     .segments_kept = kept};
+  KMS_RETURN_IF_ERROR(out.Finish(0644));
+  Transferred done{.header = begun.header,
+                   .artifact_digest = ArtifactDigest(begun.header),
+                   .segments_kept = kept};
+  if (options.before_commit) {
+    KMS_RETURN_IF_ERROR(options.before_commit(done));
+  }
+  KMS_RETURN_IF_ERROR(out.Commit());
+  return done;
 }
 
 absl::StatusOr<Transferred> Decrypt(const Reader& reader,
@@ -254,7 +260,8 @@ absl::StatusOr<Transferred> Decrypt(const Reader& reader,
       layout.segments(), layout.segment_size(), options.threads, decrypt);
   if (absl::IsUnauthenticated(status)) out.Remove();
   KMS_RETURN_IF_ERROR(out.Explain(status));
-  KMS_RETURN_IF_ERROR(out.Commit(0600));
+  KMS_RETURN_IF_ERROR(out.Finish(0600));
+  KMS_RETURN_IF_ERROR(out.Commit());
   return Transferred{.header = reader.header(),
                      .artifact_digest = reader.artifact_digest(),
                      .segments_kept = kept};

@@ -25,15 +25,21 @@ struct TransferOptions {
   std::function<void(uint64_t bytes)> progress;
 };
 
-struct EncryptOptions : TransferOptions {
-  std::function<void(uint64_t size)> begin;  // Called once, before the work.
-  uint8_t segment_log2 = 0;  // 0: SegmentLog2For the file's size.
-};
-
 struct Transferred {
   Header header;
   std::string artifact_digest;  // 32 bytes.
   uint64_t segments_kept = 0;   // By an earlier run that was ended.
+};
+
+struct EncryptOptions : TransferOptions {
+  std::function<void(uint64_t size)> begin;  // Called once, before the work.
+  uint8_t segment_log2 = 0;  // 0: SegmentLog2For the file's size.
+  // Called once, when the output is whole and on the disk but has not got its
+  // name; a failure is Encrypt's, and then it never gets it.
+  std::function<absl::Status(const Transferred&)> before_commit;
+  // The data key is lost when this run ends, so that no other could go on: a
+  // failure leaves nothing.
+  bool one_time_key = false;
 };
 
 // All of these: kInvalidArgument: a file is not a regular one, or the data key

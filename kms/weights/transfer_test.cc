@@ -380,6 +380,47 @@ TEST(TransferTest, AnImpossibleSizeIsRefusedBeforeAnythingIsWritten) {
   EXPECT_FALSE(Exists(PartialOf(output)));
 }
 
+TEST(TransferTest, BeforeItsNameTheFileIsWhole) {
+  const std::string input = FreshPath("weights.bin");
+  const std::string output = FreshPath("weights.kms");
+  WriteWhole(input, TestContents(kSize));
+  std::string seen;
+  EncryptOptions options;
+  options.segment_log2 = kTestSegmentLog2;
+  options.before_commit = [&](const Transferred& done) {
+    EXPECT_FALSE(Exists(output));
+    const auto file = UnverifiedFile::Open(PartialOf(output));
+    EXPECT_TRUE(file.ok()) << file.status();
+    EXPECT_EQ(file->artifact_digest(), done.artifact_digest);
+    EXPECT_TRUE(VerifyDigests(*file, {}).ok());
+    seen = done.artifact_digest;
+    return absl::OkStatus();
+  };
+  const auto done = Encrypt(input, output, TestKey(), TestKeyName(), options);
+  ASSERT_TRUE(done.ok()) << done.status();
+  EXPECT_EQ(seen, done->artifact_digest);
+  EXPECT_TRUE(Exists(output));
+}
+
+TEST(TransferTest, AFileThatIsHeldBackNeverGetsItsName) {
+  const std::string input = FreshPath("weights.bin");
+  const std::string output = FreshPath("weights.kms");
+  WriteWhole(input, TestContents(kSize));
+  EncryptOptions options;
+  options.segment_log2 = kTestSegmentLog2;
+  options.before_commit = [](const Transferred&) {
+    return absl::DataLossError("held back");
+  };
+  for (const bool one_time_key : {false, true}) {
+    options.one_time_key = one_time_key;
+    const auto done = Encrypt(input, output, TestKey(), TestKeyName(), options);
+    EXPECT_EQ(done.status(), absl::DataLossError("held back"));
+    EXPECT_FALSE(Exists(output));
+    // What nobody can go on from is not left to fill the disk.
+    EXPECT_EQ(Exists(PartialOf(output)), !one_time_key);
+  }
+}
+
 // ---------------------------------------------------------------------------
 // Killed, and run again
 

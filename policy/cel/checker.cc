@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "policy/cel/faults.h"
+#include "policy/cel/limits.h"
 #include "policy/cel/unify.h"
 
 namespace kms::cel {
@@ -18,6 +19,20 @@ using Kind = Type::Kind;
 
 constexpr char kUndeclared[] = "undeclared reference";
 constexpr char kUnbound[] = "unbound function";
+constexpr char kTooLarge[] = "types of the expression are too large";
+
+bool IsTooLarge(const Type& type, size_t* left) {
+  if (*left == 0) return true;
+  --*left;
+  return std::any_of(
+      type.params().begin(), type.params().end(),
+      [&](const Type& param) { return IsTooLarge(param, left); });
+}
+
+bool IsTooLarge(const Type& type) {
+  size_t left = kTypeNodesMax;
+  return IsTooLarge(type, &left);
+}
 
 // Recursion is bounded by the height of the tree. After the first fault the
 // types are meaningless, and Check drops them. Where the environment is not
@@ -35,6 +50,7 @@ class Checker {
 
   CheckedTree Run() {
     tree_.type = unifier_.Resolve(TypeOf(ast_.root), /*final=*/true);
+    HoldSize(tree_.type, ast_.root);
     return std::move(tree_);
   }
 
@@ -50,8 +66,11 @@ class Checker {
     return FailAt(at.span.begin, std::move(text));
   }
   Type FailAt(uint32_t offset, std::string text) {
-    issue_.Raise(offset, std::move(text));
+    issue_.Raise(offset, unifier_.exhausted() ? kTooLarge : std::move(text));
     return Type();
+  }
+  void HoldSize(const Type& type, ExprId id) {
+    if (unifier_.exhausted() || IsTooLarge(type)) Fail(ast_[id], kTooLarge);
   }
   // A fault of checked expressions; in others the node is that error.
   Type Undeclared(ExprId id, uint32_t offset, std::string text, Error error) {
@@ -62,12 +81,14 @@ class Checker {
   }
 
   std::string Name(const Type& type) const {
-    return unifier_.Resolve(type, /*final=*/true).Name();
+    const Type resolved = unifier_.Resolve(type, /*final=*/true);
+    return IsTooLarge(resolved) ? "a large type" : resolved.Name();
   }
 
   Type TypeOf(ExprId id) {
     if (issue_.raised()) return Type();
     Type type = Infer(id);
+    HoldSize(type, id);
     return checked_ ? type : Type();
   }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "policy/cel/parser.h"
 #include "proto/kms/v1/claims.pb.h"
@@ -119,6 +120,37 @@ TEST_F(CheckerTest, ManyTypeVariablesStayCheap) {
   std::string source = "[[]";
   for (int i = 0; i < 2000; ++i) source += ",[]";
   EXPECT_EQ(TypeOf(source + "]"), "list(list(dyn))");
+}
+
+// A type is a tree, and a map has two: each level may double it.
+TEST_F(CheckerTest, TypesThatDoubleAtEachLevelAreRefused) {
+  const auto nested = [](int levels) {
+    std::string source = "cel.bind(a0, {1: 1}, ";
+    for (int i = 1; i <= levels; ++i) {
+      absl::StrAppend(&source, "cel.bind(a", i, ", {a", i - 1, ": a", i - 1,
+                      "}, ");
+    }
+    return absl::StrCat(source, "true", std::string(levels + 1, ')'));
+  };
+  EXPECT_EQ(TypeOf(nested(4)), "bool");
+  EXPECT_EQ(TypeOf(nested(12)), "types of the expression are too large");
+  EXPECT_EQ(TypeOf(nested(50)), "types of the expression are too large");
+}
+
+TEST_F(CheckerTest, TypeVariablesThatDoubleAreRefused) {
+  // The variables of each map stand for the map before it, twice.
+  const auto nested = [](int levels) {
+    std::string source = "cel.bind(a0, {}, ";
+    std::string uses = "true";
+    for (int i = 1; i <= levels; ++i) {
+      absl::StrAppend(&source, "cel.bind(a", i, ", {}, ");
+      absl::StrAppend(&uses, " && a", i, "[a", i - 1, "] == a", i - 1);
+    }
+    return absl::StrCat(source, uses, std::string(levels + 1, ')'));
+  };
+  EXPECT_EQ(TypeOf(nested(4)), "bool");
+  EXPECT_EQ(TypeOf(nested(18)), "types of the expression are too large");
+  EXPECT_EQ(TypeOf(nested(50)), "types of the expression are too large");
 }
 
 }  // namespace

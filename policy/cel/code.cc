@@ -63,7 +63,9 @@ void FoldConversion(Code& code, ExprId id, bool checked, Issue& issue) {
   if (error != nullptr && checked) issue.Raise(argument.span.begin, error);
 }
 
-void CompilePattern(Code& code, ExprId id, bool checked, Issue& issue) {
+// `room`: the instructions that may yet be kept.
+void CompilePattern(Code& code, ExprId id, bool checked, int& room,
+                    Issue& issue) {
   const Expr& argument = Argument(code, id, 1);
   if (argument.kind != Expr::Kind::kString) return;
   if (argument.name.size() > kPatternBytesMax) {
@@ -74,17 +76,22 @@ void CompilePattern(Code& code, ExprId id, bool checked, Issue& issue) {
     return;
   }
   auto pattern = std::make_unique<RE2>(argument.name, PatternOptions());
-  if (pattern->ok()) {
+  const bool fits = pattern->ok() && pattern->ProgramSize() <= room;
+  if (fits) {
+    room -= pattern->ProgramSize();
     code.nodes[id].pattern = std::move(pattern);
   } else if (checked) {
     issue.Raise(argument.span.begin,
-                "pattern is not a regular expression that RE2 accepts");
+                pattern->ok()
+                    ? "patterns of the expression are too large"
+                    : "pattern is not a regular expression that RE2 accepts");
   }
 }
 
 // Every node by itself: children stand before their parents.
 void Prepare(Code& code, bool checked, Issue& issue) {
   code.nodes.resize(code.ast.nodes.size());
+  int room = kProgramSizeMax;
   for (ExprId id = 0; id < code.nodes.size(); ++id) {
     const Meaning& meaning = code.tree.meanings[id];
     Code::Node& node = code.nodes[id];
@@ -96,7 +103,7 @@ void Prepare(Code& code, bool checked, Issue& issue) {
     } else if (meaning.run != nullptr && IsFolded(meaning.run)) {
       FoldConversion(code, id, checked, issue);
     } else if (meaning.run == Matches) {
-      CompilePattern(code, id, checked, issue);
+      CompilePattern(code, id, checked, room, issue);
     }
   }
 }

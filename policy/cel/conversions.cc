@@ -296,6 +296,9 @@ Error ToTimestamp(Context& context, Args args, Value* out) {
     default:
       return kNoOverload;
   }
+  // abseil counts quarters of a nanosecond.
+  time = absl::UnixEpoch() +
+         absl::Floor(time - absl::UnixEpoch(), absl::Nanoseconds(1));
   *out = Value::Timestamp(time);
   return InRange(time) ? nullptr : "timestamp is out of range";
 }
@@ -314,6 +317,7 @@ Error ToDuration(Context& context, Args args, Value* out) {
       !absl::ParseDuration(args[0].text(), &duration)) {
     return "text is not a duration such as 1h30m";
   }
+  duration = absl::Trunc(duration, absl::Nanoseconds(1));
   *out = Value::Duration(duration);
   return InRange(duration) ? nullptr : "duration is out of range";
 }

@@ -48,6 +48,7 @@ void Lexer::SkipSpace() {
         absl::string_view::npos) {
       ++at_;
     } else if (Peek() == '/' && Peek(1) == '/') {
+      if (!first_comment_) first_comment_ = static_cast<uint32_t>(at_);
       at_ = std::min(source_.find('\n', at_), source_.size());
     } else {
       return;
@@ -231,6 +232,13 @@ bool Lexer::Escape(bool bytes, std::string& out) {
   }
   at_ += used;
   return true;
+}
+
+std::optional<uint32_t> FindComment(absl::string_view source) {
+  Issue issue;
+  Lexer lexer(source, issue);
+  while (lexer.Next().kind != Token::Kind::kEnd) continue;
+  return lexer.first_comment();
 }
 
 }  // namespace kms::cel

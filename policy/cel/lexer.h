@@ -5,6 +5,7 @@
 #define POLICY_CEL_LEXER_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -41,6 +42,9 @@ class Lexer {
   // which is in the Issue.
   Token Next();
 
+  // Where the first comment began that was passed over.
+  std::optional<uint32_t> first_comment() const { return first_comment_; }
+
  private:
   char Peek(size_t ahead = 0) const {
     return at_ + ahead < source_.size() ? source_[at_ + ahead] : '\0';
@@ -58,7 +62,12 @@ class Lexer {
   Issue& issue_;
   size_t start_ = 0;  // Of the current token.
   size_t at_ = 0;
+  std::optional<uint32_t> first_comment_;
 };
+
+// Where the first comment of `source` begins, in bytes; nothing if there is
+// none, or a fault before it.
+std::optional<uint32_t> FindComment(absl::string_view source);
 
 }  // namespace kms::cel
 

@@ -147,6 +147,12 @@ TEST(LibraryTest, Network) {
        "isCIDR('1.2.3.4/-1') || isCIDR('1.2.3.4/08')",
        "false"},
       {"isCIDR('::/0') && isCIDR('1.2.3.4/32')", kTrue},
+      // ::/8 to who reads IPv6, 10.0.0.0/8 to who reads it as IPv4.
+      {"isCIDR('::ffff:a00:0/8')", "false"},
+      // Too long for an address, whatever else is in it.
+      {"ip('0000:0000:0000:0000:0000:0000:0000:0000%0123456789abcdefghijklmno'"
+       ")",
+       "line 1, column 4: text is not an IP address"},
       {"ip.isCanonical('::102:304') && string(ip('::0102:0304')) == "
        "'::102:304'",
        kTrue},

@@ -24,10 +24,23 @@ inline constexpr int kHeightMax = 128;
 // Syntax tree nodes of one expression.
 inline constexpr size_t kNodesMax = 4096;
 
+// Nodes of one type: map(string, list(int)) has four. A map of two maps is
+// more than twice as large as either, so that a few levels would fill memory.
+inline constexpr size_t kTypeNodesMax = 128;
+
+// Steps of matching types with one another while an expression is checked; the
+// largest honest one takes some hundred thousand. Type variables stand for
+// types that hold others, and what they spell out may double as well.
+inline constexpr uint64_t kTypeStepsMax = 1'000'000;
+
 // A regular expression. RE2 matches in linear time, but compiles counted
 // repetitions to programs much larger than the pattern.
 inline constexpr size_t kPatternBytesMax = 512;
 inline constexpr int64_t kPatternMemoryMax = 1 << 20;
+
+// Instructions of all compiled patterns of one expression, 16 bytes each: they
+// are kept as long as the policy is.
+inline constexpr int kProgramSizeMax = 16 * 1024;
 
 // Steps of one evaluation: about one per node visited and one per 16 bytes
 // looked at. A hundred thousand steps are a few milliseconds.

@@ -22,12 +22,16 @@ constexpr char kBadCidr[] = "text is not an address range such as 10.0.0.0/8";
 constexpr char kZone[] = "address has a zone, which is not allowed";
 constexpr char kMapped[] = "IPv4 address is written inside an IPv6 address";
 
-// The longest text: eight groups of four, seven colons.
+// The longest text: eight groups of four, seven colons; then "%" and the name
+// of a Linux interface, which is refused, or "/128".
 constexpr size_t kAddressBytesMax = 39;
+constexpr size_t kTextBytesMax = kAddressBytesMax + 1 + 15;
 
 int Bits(const Value& value) { return value.ip_family() == 4 ? 32 : 128; }
 
 Error ParseIp(absl::string_view text, Value* out) {
+  // Before anything is searched for: a search would have to be paid for.
+  if (text.size() > kTextBytesMax) return kBadIp;
   if (text.find('%') != absl::string_view::npos) return kZone;
   // The parser stops at the first zero byte.
   if (text.size() > kAddressBytesMax ||
@@ -70,11 +74,17 @@ IpAddress Masked(const IpAddress& address, int prefix) {
 }
 
 Error ParseCidr(absl::string_view text, Value* out) {
+  if (text.size() > kTextBytesMax) return kBadCidr;
   const size_t slash = text.find('/');
   if (slash == absl::string_view::npos) return kBadCidr;
   Value ip;
   if (const Error error = ParseIp(text.substr(0, slash), &ip)) {
     return error == kBadIp ? kBadCidr : error;
+  }
+  // ::ffff:a00:0/104 is 10.0.0.0/8; which of the two a prefix of 8 would mean
+  // is not guessed.
+  if (ip.ip_family() == 4 && text.find(':') != absl::string_view::npos) {
+    return kMapped;
   }
   const absl::string_view digits = text.substr(slash + 1);
   int prefix = 0;

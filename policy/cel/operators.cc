@@ -232,9 +232,10 @@ RE2::Options PatternOptions() {
 
 Error Match(Context& context, const RE2& pattern, absl::string_view text,
             Value* out) {
-  // Linear in the text for each byte of pattern.
-  if (!context.Charge((1 + text.size() / 16) *
-                      (1 + pattern.pattern().size() / 4))) {
+  // Linear in the text for each instruction, where RE2's automaton outgrows its
+  // memory.
+  const auto size = static_cast<uint64_t>(pattern.ProgramSize());
+  if (!context.Charge((1 + text.size() / 16) * (1 + size / 8))) {
     return kCostExceeded;
   }
   *out = Value::Bool(
@@ -253,6 +254,9 @@ Error Matches(Context& context, Args args, Value* out) {
   const RE2 compiled(re2::StringPiece(source.data(), source.size()),
                      PatternOptions());
   if (!compiled.ok()) return "pattern is not a regular expression";
+  if (!context.Charge(static_cast<uint64_t>(compiled.ProgramSize()))) {
+    return kCostExceeded;
+  }
   return Match(context, compiled, args[0].text(), out);
 }
 

@@ -256,6 +256,12 @@ TEST_F(ProgramTest, EvaluatesByTheSpecification) {
       {"now + duration('1h') - now == duration('60m')", "true"},
       {"string(duration('1h30m')) + string(-duration('500ms'))", "5400s-0.5s"},
       {"duration('1h') + duration('1m') < duration('62m')", "true"},
+      // No more than nanoseconds, the rest cut off.
+      {"string(duration('0.25ns')) + string(duration('-1.75ns'))",
+       "0s-0.000000001s"},
+      {"timestamp('2024-05-01T10:20:00.0000000005Z') == "
+       "timestamp('2024-05-01T10:20:00Z')",
+       "true"},
       {"timestamp('9999-12-31T23:59:59Z') + duration('1s')",
        "error: timestamp or duration is out of range"},
       {"now.getFullYear() == 2024 && now.getMonth() == 4 && "
@@ -502,6 +508,27 @@ TEST_F(ProgramTest, CostGrowsWithTheBytesLookedAt) {
   };
   EXPECT_EQ(cost(10), cost(10));
   EXPECT_GT(cost(16000), cost(10) + 500);
+}
+
+// "a.{300}b" is nine bytes and a program of two thousand instructions, each of
+// which RE2 may have to look at for each byte of text.
+TEST_F(ProgramTest, AMatchCostsWhatThePatternExpandsTo) {
+  for (const absl::string_view source :
+       {"claims.cpu.product.matches('a.{300}b')",
+        "claims.cpu.product.matches('a.{300}' + 'b')"}) {
+    claims_.mutable_cpu()->set_product(std::string(100'000, 'a'));
+    EXPECT_EQ(Run(source), "error: evaluation cost limit exceeded");
+    claims_.mutable_cpu()->set_product(std::string(1'000, 'a'));
+    EXPECT_EQ(Run(source), "false");
+  }
+}
+
+TEST_F(ProgramTest, ThePatternsOfOneExpressionAreBoundedTogether) {
+  const std::string one = "'a'.matches('\\\\pL{10}')";
+  EXPECT_EQ(Run(one), "false");
+  std::string many = one;
+  for (int i = 0; i < 50; ++i) absl::StrAppend(&many, " || ", one);
+  EXPECT_THAT(Run(many), HasSubstr("patterns of the expression are too large"));
 }
 
 TEST_F(ProgramTest, TracesTheDeepestPartThatWasFalse) {

@@ -24,8 +24,16 @@ bool IsNullable(const Type& type) {
   }
 }
 
+}  // namespace
+
+bool Unifier::Step() const {
+  if (steps_left_ > 0) --steps_left_;
+  return steps_left_ > 0;
+}
+
 // True if every value of `b` is one of `a`, so that `a` says less.
-bool IsMoreGeneral(const Type& a, const Type& b) {
+bool Unifier::IsMoreGeneral(const Type& a, const Type& b) const {
+  if (!Step()) return false;
   if (a.IsDyn() || a.Is(Kind::kParam)) return true;
   if (b.IsDyn() || b.Is(Kind::kParam)) return false;
   if (a.Is(Kind::kWrapper) && a.element() == b) return true;
@@ -42,7 +50,7 @@ bool IsMoreGeneral(const Type& a, const Type& b) {
 }
 
 // Of two types that agree, one that holds for both.
-Type MostGeneral(const Type& a, const Type& b) {
+Type Unifier::MostGeneral(const Type& a, const Type& b) const {
   if (IsMoreGeneral(a, b)) return a;
   if (IsMoreGeneral(b, a)) return b;
   if (a.kind() != b.kind() || a.params().size() != b.params().size()) return b;
@@ -52,8 +60,6 @@ Type MostGeneral(const Type& a, const Type& b) {
   }
   return a.With(std::move(params));
 }
-
-}  // namespace
 
 Type Unifier::Fresh() { return Type::Param(absl::StrCat("%", count_++)); }
 
@@ -92,6 +98,7 @@ std::optional<Type> Unifier::Join(const Type& a, const Type& b) {
 }
 
 Type Unifier::Resolve(const Type& type, bool final) const {
+  if (!Step()) return Type();
   if (type.Is(Kind::kParam)) {
     const auto found = bindings_.find(type.name());
     if (found != bindings_.end()) return Resolve(found->second, final);
@@ -150,6 +157,7 @@ bool Unifier::AgreeAll(const std::vector<Type>& a, const std::vector<Type>& b) {
 }
 
 bool Unifier::Agree(const Type& a, const Type& b) {
+  if (!Step()) return false;
   if (b.Is(Kind::kParam)) {
     bool bound = false;
     if (Bind(b, a, &bound)) return true;
@@ -196,6 +204,7 @@ bool Unifier::Bind(const Type& variable, const Type& type, bool* bound) {
 }
 
 bool Unifier::Mentions(const Type& type, const std::string& variable) const {
+  if (!Step()) return true;
   if (type.Is(Kind::kParam)) {
     if (type.name() == variable) return true;
     const auto found = bindings_.find(type.name());

@@ -4,6 +4,7 @@
 #ifndef POLICY_CEL_UNIFY_H_
 #define POLICY_CEL_UNIFY_H_
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "absl/types/span.h"
 #include "policy/cel/functions.h"
+#include "policy/cel/limits.h"
 #include "policy/cel/type.h"
 
 namespace kms::cel {
@@ -38,7 +40,15 @@ class Unifier {
   std::optional<Type> Fit(const Overload& overload,
                           absl::Span<const Type> args);
 
+  // kTypeStepsMax steps were taken. From then on no types agree, and what a
+  // variable stands for is not looked up.
+  bool exhausted() const { return steps_left_ == 0; }
+
  private:
+  // False, and nothing left, at the end of the steps.
+  bool Step() const;
+  bool IsMoreGeneral(const Type& a, const Type& b) const;
+  Type MostGeneral(const Type& a, const Type& b) const;
   bool Agree(const Type& a, const Type& b);
   bool AgreeAll(const std::vector<Type>& a, const std::vector<Type>& b);
   bool Bind(const Type& variable, const Type& type, bool* bound);
@@ -53,6 +63,7 @@ class Unifier {
   // What was overwritten, to undo it where types turn out not to agree.
   std::vector<std::pair<std::string, std::optional<Type>>> trail_;
   int count_ = 0;
+  mutable uint64_t steps_left_ = kTypeStepsMax;
 };
 
 }  // namespace kms::cel

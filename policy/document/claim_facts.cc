@@ -116,7 +116,7 @@ const std::vector<Words>& AllWords() {
         {"kms.v1.EventLogClaims.format", {"tcg2", "ccel"}},
         {"kms.v1.NitroClaims.digest", {"SHA384"}},
         {"kms.v1.RequestContext.purpose",
-         {"release", "unwrap", "generate", "rewrap"}},
+         {"release", "unwrap", "generate", "rewrap", "join", "server"}},
     };
   }();
   return *kWords;

@@ -13,6 +13,7 @@
 #include "kms/base/names.h"
 #include "kms/base/refusal.h"
 #include "policy/cel/environment.h"
+#include "policy/cel/lexer.h"
 #include "policy/cel/type.h"
 #include "policy/document/limits.h"
 #include "policy/document/rule_check.h"
@@ -482,6 +483,7 @@ class Compiler {
         return Fail(node, absl::StrCat("rule id '", id, "' is repeated"));
       }
     }
+    if (!CommentEndsTheText(id, *expression)) return false;
     cel::Issue issue;
     auto program = cel::Program::Compile(expression->text, environment,
                                          cel::Type::Kind::kBool, issue);
@@ -499,6 +501,25 @@ class Compiler {
     body_->rules.push_back(
         {std::move(id), std::move(message), *expression, *std::move(program)});
     return true;
+  }
+
+  // YAML joins the lines of all scalars but those after "|". A comment would
+  // go on over the next condition, and the rule hold without it.
+  bool CommentEndsTheText(const std::string& id, const YamlNode& expression) {
+    const auto comment = cel::FindComment(expression.text);
+    const absl::string_view document = body_->source;
+    if (!comment.has_value() || document[expression.offset] == '|') return true;
+    const uint32_t begin = OffsetInScalar(document, expression, *comment);
+    const uint32_t end = OffsetInScalar(
+        document, expression, static_cast<uint32_t>(expression.text.size()));
+    if (document.substr(begin, end - begin).find('\n') ==
+        absl::string_view::npos) {
+      return true;
+    }
+    return issue_.Raise(
+        begin, absl::StrCat("rule ", id,
+                            ": comment goes on over the next line, which YAML "
+                            "joins with its own; write expr: |"));
   }
 
   bool Release(const YamlNode& node) {

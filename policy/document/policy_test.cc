@@ -342,6 +342,27 @@ TEST(PolicyTest, ReadsNoMoreStoredSetsThanALeafNames) {
             "line 2, column 12: reference: 9 stored sets, want at most 8");
 }
 
+// YAML joins the lines of all scalars but those after "|": what an author
+// reads as a second condition would be the end of his comment.
+TEST(PolicyTest, ACommentMaySwallowNoConditionOnTheNextLine) {
+  const auto fault = [](absl::string_view header, absl::string_view expr) {
+    return Fault(absl::StrCat(
+        "name: p\nevidence: [{type: sev-snp, count: 1}]\nrules:\n  - id: r\n"
+        "    expr: ",
+        header, expr, "    message: m\nrelease: {lease: 1h}\n"));
+  };
+  constexpr absl::string_view kCommented =
+      "true  // For now.\n      && !claims.cpu.debug\n";
+  for (const absl::string_view header : {"", ">\n      ", ">-\n      "}) {
+    EXPECT_THAT(fault(header, kCommented),
+                HasSubstr("rule r: comment goes on over the next line"));
+  }
+  EXPECT_THAT(fault(">\n      ", kCommented), HasSubstr("line 6, column 13"));
+  EXPECT_EQ(fault("|\n      ", kCommented), "");
+  EXPECT_EQ(fault(">\n      ", "true\n      && true  // Both.\n"), "");
+  EXPECT_EQ(fault(">\n      ", "'https://a' != ''\n      && true\n"), "");
+}
+
 TEST(PolicyTest, RuleFaultsArePlacedInTheDocument) {
   const auto rule = [](absl::string_view expression) {
     return Fault(

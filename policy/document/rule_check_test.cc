@@ -97,7 +97,7 @@ TEST(RuleCheckTest, WordsAreTheVendors) {
   EXPECT_NE(Fault("claims.cpu.tcb_status == 'Uptodate'"), "");
   EXPECT_EQ(Fault("request.purpose == 'unwarp'"),
             "19: request.purpose is never this, but one of release, unwrap, "
-            "generate, rewrap; did you mean 'unwrap'?");
+            "generate, rewrap, join, server; did you mean 'unwrap'?");
   for (const char* fine :
        {"claims.gpus.all(g, g.kind == \"gpu\")",
         "claims.gpus.all(kind, kind.kind in ['gpu', r'nvswitch'])",

@@ -10,12 +10,13 @@
 // last (incarnation, sequence) of each instance, is what makes that harmless.
 //
 // Thread-safe, for this use: one proposer thread calls Append and one reader
-// thread calls Read, at the same time; Tail, Trim and Interrupt may be called
-// from any.
+// thread calls Read, at the same time; Tail, Trim, Interrupt, Members and Stop
+// may be called from any.
 #ifndef STORAGE_LOG_SHARED_LOG_H_
 #define STORAGE_LOG_SHARED_LOG_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,18 @@ inline constexpr size_t kBatchBytesMax = size_t{1} << 20;
 struct LogEntry {
   LogPosition position;
   std::string batch;  // The sealed bytes, as they were appended.
+};
+
+// What a server behind the log says of itself, or why it does not.
+struct LogMember {
+  std::string address;
+  absl::Status status;
+  std::string version;
+  uint64_t member_id = 0;
+  uint64_t leader_id = 0;    // 0: it knows of none.
+  int64_t bytes = 0;         // Of its files ...
+  int64_t bytes_in_use = 0;  // ... and what a defragmentation would leave.
+  std::vector<std::string> alarms;  // Such as "NOSPACE".
 };
 
 class SharedLog {
@@ -81,6 +94,14 @@ class SharedLog {
   // one that would wait; that Read returns an empty list. To stop a reader:
   // set a flag that it looks at, then call this.
   virtual void Interrupt() = 0;
+
+  // For status: asks every server behind the log. Empty: there is none.
+  virtual std::vector<LogMember> Members() { return {}; }
+
+  // For a process that ends and will not wait for a log that hangs: every call
+  // in progress, and every later one, returns kUnavailable as soon as may be.
+  // A log that never hangs need do nothing.
+  virtual void Stop() {}
 };
 
 }  // namespace kms::storage

@@ -1,4 +1,5 @@
 // The way of a command out of the log: the applier thread.
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -20,6 +21,7 @@ void Replica::Impl::ApplierLoop() {
 }
 
 bool Replica::Impl::ApplierStep(absl::Duration wait) {
+  if (reencryption_.wanted()) wait = std::min(wait, kReencryptPause);
   const auto entries =
       options_.log->Read(machine_->applied(), kReadBytesMax, wait);
   {
@@ -30,6 +32,9 @@ bool Replica::Impl::ApplierStep(absl::Duration wait) {
   absl::Status status = entries.status();
   for (size_t i = 0; status.ok() && i < entries->size(); ++i) {
     status = ApplyEntry((*entries)[i]);
+  }
+  if (status.ok() && reencryption_.wanted()) {
+    status = reencryption_.Step(kReencryptRows);
   }
   if (!status.ok()) Fatal(status);
   return true;
@@ -108,12 +113,16 @@ absl::Status Replica::Impl::SettleOwn(InFlight batch, BatchResult& result) {
     case BatchVerdict::kDiverged:
       return Refuse(v1::DATA_LOSS,
                     "replica: this instance's state is not the log's");
-    case BatchVerdict::kUnknownInstance:
-      return absl::FailedPreconditionError(
-          "replica: this instance was removed or fenced");
+    case BatchVerdict::kUnknownInstance: {
+      KMS_ASSIGN_OR_RETURN(const auto record,
+                           View()->GetInstance(ToBytes(options_.instance)));
+      KMS_RETURN_IF_ERROR(CheckTakesPart(record));
+      break;
+    }
     default:
-      return absl::InternalError("replica: its batch is malformed");
+      break;
   }
+  return absl::InternalError("replica: its batch is malformed");
 }
 
 }  // namespace kms::storage

@@ -46,6 +46,12 @@ inline constexpr absl::Duration kReadWait = absl::Seconds(5);
 inline constexpr absl::Duration kScrubSlice = absl::Milliseconds(20);
 inline constexpr size_t kScrubStepRows = 64;
 
+// Rows that are looked at between two reads of the log after the storage key
+// was rotated: under a millisecond's work, so that no batch waits for it; and
+// how long an idle log is waited for meanwhile.
+inline constexpr size_t kReencryptRows = 64;
+inline constexpr absl::Duration kReencryptPause = absl::Milliseconds(5);
+
 // How much log is kept, whoever lags: an instance that was away for longer
 // copies a snapshot (architecture.md, "Trim").
 inline constexpr uint64_t kLogBytesKept = uint64_t{256} << 20;

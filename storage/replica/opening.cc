@@ -96,6 +96,18 @@ absl::Status Replica::Impl::ApplyThrough(LogPosition position,
   return absl::OkStatus();
 }
 
+absl::Status CheckTakesPart(const ::storage::v1::InstanceRecord& record) {
+  if (record.removed()) {
+    return Refuse(v1::INSTANCE_REMOVED, "replica: this instance was removed");
+  }
+  if (record.fenced()) {
+    return Refuse(v1::DATA_LOSS,
+                  "replica: this instance is fenced: its state was not the "
+                  "log's; copy it anew, then unfence it");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Replica::Impl::CheckRegistration() {
   const auto view = machine_->View();
   if (view->header().cluster_id() != options_.cluster_id) {
@@ -104,13 +116,11 @@ absl::Status Replica::Impl::CheckRegistration() {
   }
   KMS_ASSIGN_OR_RETURN(const auto record,
                        view->GetInstance(ToBytes(options_.instance)));
-  if (record.public_key() != options_.signing_key->public_key() ||
-      record.removed() || record.fenced()) {
+  if (record.public_key() != options_.signing_key->public_key()) {
     return absl::FailedPreconditionError(
-        "replica: this instance is registered with another key, removed or "
-        "fenced");
+        "replica: this instance is registered with another key");
   }
-  return absl::OkStatus();
+  return CheckTakesPart(record);
 }
 
 // The first batch of an incarnation closes all earlier ones: whatever a dead
@@ -211,6 +221,28 @@ absl::Status Replica::Bootstrap(const BootstrapOptions& options,
                        deadline);
 }
 
+namespace {
+
+// That a log which does not go on with the state is a damaged one of this
+// cluster, and not another cluster's, which a new epoch in its place would end:
+// its last entry is under a log key of ours. What cannot be read says nothing.
+absl::Status CheckOurs(SharedLog& log, const Envelope& envelope) {
+  KMS_ASSIGN_OR_RETURN(const LogPosition tail, log.Tail());
+  if (tail.index == 0) return absl::OkStatus();
+  const auto entries = log.Read({tail.epoch, tail.index - 1}, /*bytes_max=*/0,
+                                absl::ZeroDuration());
+  if (absl::IsUnavailable(entries.status())) return entries.status();
+  if (!entries.ok() || entries->empty() ||
+      !absl::IsDataLoss(OpenEntry(envelope, entries->front().batch).status())) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      "replica: this log holds what is not this cluster's; name another "
+      "prefix, or remove what is there if it is damaged beyond repair");
+}
+
+}  // namespace
+
 absl::Status Replica::BeginEpoch(const ReplicaOptions& last,
                                  BootstrapOptions next, BeginLogFn begin_log,
                                  absl::Time deadline) {
@@ -229,7 +261,9 @@ absl::Status Replica::BeginEpoch(const ReplicaOptions& last,
           "epoch on one that is not behind");
     }
     // A log that lost its end, or all of it, ends where the state does.
-    if (!absl::IsDataLoss(caught_up)) KMS_RETURN_IF_ERROR(caught_up);
+    KMS_RETURN_IF_ERROR(absl::IsDataLoss(caught_up)
+                            ? CheckOurs(*last.log, *last.envelope)
+                            : caught_up);
   }
   KMS_RETURN_IF_ERROR(impl.CheckRegistration());
   const auto view = impl.View();

@@ -107,7 +107,10 @@ void Replica::Impl::Stop(absl::Time deadline) {
               absl::DeadlineExceededError(
                   "command: in flight when this instance stopped"));
   }
-  if (options_.log != nullptr) options_.log->Interrupt();
+  if (options_.log != nullptr) {
+    options_.log->Interrupt();
+    options_.log->Stop();
+  }
   if (proposer_.joinable()) proposer_.join();
   if (applier_.joinable()) applier_.join();
   // Only shortens the next start: the log has it all.
@@ -185,6 +188,16 @@ Replica::Announcement::~Announcement() {
 std::shared_ptr<const StateView> Replica::View() const { return impl_->View(); }
 
 absl::Status Replica::Tick() { return impl_->Tick(); }
+
+absl::StatusOr<LogPosition> Replica::LogTail() const {
+  return impl_->LogTail();
+}
+
+std::vector<LogMember> Replica::LogMembers() const {
+  return impl_->LogMembers();
+}
+
+void Replica::Halt(const absl::Status& status) { impl_->Fatal(status); }
 
 absl::Status Replica::health() const { return impl_->health(); }
 

@@ -202,6 +202,16 @@ class Replica {
   // reach.
   absl::Status Tick();
 
+  // The log's last position. kUnavailable: it is out of reach.
+  absl::StatusOr<LogPosition> LogTail() const;
+
+  // See SharedLog::Members.
+  std::vector<LogMember> LogMembers() const;
+
+  // Ends service for `status`, a fault that somebody else found: as if the
+  // replica had. `status` is not OK.
+  void Halt(const absl::Status& status);
+
   // OK while it serves; else why not.
   absl::Status health() const;
 

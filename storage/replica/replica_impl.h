@@ -29,6 +29,7 @@
 #include "storage/replica/limits.h"
 #include "storage/replica/log_keeper.h"
 #include "storage/replica/replica.h"
+#include "storage/state/reencryption.h"
 #include "storage/state/scrubber.h"
 #include "storage/state/state_machine.h"
 
@@ -38,6 +39,9 @@ namespace kms::storage {
 absl::Status NotOrdered(absl::string_view why);
 
 std::string ToBytes(const InstanceId& id);
+
+// INSTANCE_REMOVED, or DATA_LOSS: it is fenced. The log takes no batch of it.
+absl::Status CheckTakesPart(const ::storage::v1::InstanceRecord& record);
 
 // A caller's wait, from the queue to the answer. Guarded by the replica's
 // mutex, but for the command, which does not change; shared, because a caller
@@ -71,6 +75,7 @@ class Replica::Impl {
   Impl(const ReplicaOptions& options, std::unique_ptr<StateMachine> machine)
       : options_(options),
         machine_(std::move(machine)),
+        reencryption_(*options.state, *options.envelope),
         keeper_(machine_->applied(), options.boot_time()),
         last_batch_at_(options.boot_time()) {}
 
@@ -114,6 +119,9 @@ class Replica::Impl {
     return fatal_;
   }
   std::shared_ptr<const StateView> View() const { return machine_->View(); }
+  absl::StatusOr<LogPosition> LogTail() const { return options_.log->Tail(); }
+  std::vector<LogMember> LogMembers() const { return options_.log->Members(); }
+  void Fatal(const absl::Status& status);
 
  private:
   absl::Status Compact(absl::Duration now);
@@ -157,12 +165,12 @@ class Replica::Impl {
   static void Answer(Proposal& proposal, absl::StatusOr<Applied> answer);
   void AnswerAll(const absl::Status& queued, const absl::Status& in_flight)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Fatal(const absl::Status& status);
   // Waits for the retry delay; false: the threads are to end.
   bool WaitToRetry();
 
   const ReplicaOptions options_;
   const std::unique_ptr<StateMachine> machine_;  // Applied by one thread.
+  Reencryption reencryption_;                    // The apply thread's.
   std::optional<Scrubber> scrubber_;  // A pass in progress. Of Tick's thread,
   absl::Duration next_scrub_;         // as is the boot_time of the next one.
   uint64_t incarnation_ = 0;          // Set before the threads start.

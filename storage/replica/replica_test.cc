@@ -102,9 +102,16 @@ class LockedLog : public SharedLog {
     interrupted_ = true;
     service_.changed.SignalAll();
   }
+  void Stop() override {
+    if (!stopped_.HasBeenNotified()) stopped_.Notify();
+  }
+  bool AwaitStop() {
+    return stopped_.WaitForNotificationWithTimeout(absl::Seconds(60));
+  }
   SimulatedLog::Peer peer() const { return client_->peer(); }
 
  private:
+  absl::Notification stopped_;
   LockedService& service_;
   std::unique_ptr<SimulatedLogClient> client_;
   bool interrupted_ = false;
@@ -504,7 +511,7 @@ TEST_F(ReplicaTest, ItsOwnBatchJudgedDivergedStopsItWithDataLoss) {
   // Nor does it start again.
   first_.log->OnAppend(nullptr);
   first_.replica.reset();
-  EXPECT_EQ(Open(first_).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(RefusalOf(Open(first_)), v1::DATA_LOSS);
 }
 
 TEST_F(ReplicaTest, NoRoomInTheLogIsALimitAndTheNumberIsUsedAgain) {
@@ -616,6 +623,28 @@ TEST_F(ReplicaTest, WhatApplyWouldStopOnIsRefusedBeforeProposing) {
   EXPECT_EQ(LogSize(), 3u);
 }
 
+TEST_F(ReplicaTest, StopEndsAnAppendThatHangs) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  absl::Notification asked;
+  bool stopped = false;
+  first_.log->OnAppend(
+      [&](const BatchId&, BytesView) -> absl::StatusOr<LogPosition> {
+        asked.Notify();
+        stopped = first_.log->AwaitStop();
+        return absl::UnavailableError("stopped");
+      });
+  std::thread caller([&] {
+    EXPECT_EQ(first_.replica->Propose(fixture_.PutPolicy("p"), Soon())
+                  .status()
+                  .code(),
+              absl::StatusCode::kDeadlineExceeded);
+  });
+  asked.WaitForNotification();
+  first_.replica->Stop(absl::InfinitePast());
+  caller.join();
+  EXPECT_TRUE(stopped);
+}
+
 TEST_F(ReplicaTest, StopAnswersABatchThatIsBeingMade) {
   HookedClock clock(clock_);
   ReplicaOptions options = OptionsOf(first_);
@@ -709,6 +738,38 @@ TEST_F(ReplicaTest, StopAnswersACallThatWaitsForALogOutOfReach) {
   EXPECT_TRUE(absl::IsDeadlineExceeded(in_flight) ||
               RefusalOf(in_flight) == v1::LOG_UNAVAILABLE)
       << in_flight;
+}
+
+TEST_F(ReplicaTest, ARotatedStorageKeyReachesEveryRowWhileItServes) {
+  const std::unique_ptr<Envelope> envelope = fixture_.NewEnvelope();
+  ReplicaOptions options = OptionsOf(first_);
+  options.envelope = envelope.get();
+  auto replica = Replica::Open(options, Soon());
+  ASSERT_TRUE(replica.ok()) << replica.status();
+  first_.replica = *std::move(replica);
+  EXPECT_EQ(Do(first_, fixture_.CreateKey("a", TestId(11), "")), kDone);
+  Keyring keyring = *envelope->keyring()->Clone();
+  ASSERT_TRUE(keyring.Rotate(KeyKind::kStorage).ok());
+  ASSERT_TRUE(
+      envelope->Update(std::make_shared<const Keyring>(std::move(keyring)))
+          .ok());
+  EXPECT_EQ(Do(first_, fixture_.CreateKey("b", TestId(12), "")), kDone);
+  const auto old_rows = [&] {
+    size_t rows = 0;
+    EXPECT_TRUE(first_.engine
+                    .Scan({}, {}, EngineReader::kNoLimit,
+                          [&](absl::string_view, absl::string_view stored) {
+                            rows += *EnvelopeKeyVersion(AsBytes(stored)) == 1;
+                            return true;
+                          })
+                    .ok());
+    return rows;
+  };
+  const absl::Time give_up = Soon();
+  while (old_rows() != 0 && absl::Now() < give_up) std::this_thread::yield();
+  EXPECT_EQ(old_rows(), 0u);
+  EXPECT_EQ(first_.replica->health(), absl::OkStatus());
+  first_.replica = nullptr;  // Before its envelope.
 }
 
 TEST_F(ReplicaTest, AnUnreachableLogIsADeadlineNotALostCommand) {
@@ -860,7 +921,7 @@ TEST_F(EpochTest, ANewEpochGoesOnWithTheStateAndVoidsRegistrations) {
   EXPECT_EQ(entry.cluster_started().reason(), "etcd was lost");
 
   EXPECT_TRUE(view->GetInstance(second.instance.id)->removed());
-  EXPECT_EQ(Open(second).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(RefusalOf(Open(second)), v1::INSTANCE_REMOVED);
 }
 
 TEST_F(EpochTest, AppliesWhatTheEndedLogHasBeyondTheState) {
@@ -893,6 +954,29 @@ TEST_F(EpochTest, ALogBehindTheStateEndsWhereTheStateDoes) {
   EXPECT_TRUE(first_.replica->View()->GetPolicy("default", "p").ok());
   first_.replica.reset();
   first_.log.reset();
+}
+
+TEST_F(EpochTest, ALogOfAnotherClusterIsNotEnded) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  ASSERT_EQ(Do(first_, fixture_.PutPolicy("p")), kDone);
+  first_.replica.reset();
+  // As if the configuration named another cluster's prefix.
+  LockedService theirs(2);
+  LockedLog log(theirs);
+  ASSERT_TRUE(log.Append({}, AsBytes(std::string(1024, 'x'))).ok());
+  ReplicaOptions last = OptionsOf(first_);
+  last.log = &log;
+  BootstrapOptions next = bootstrap_;
+  next.instance = IdOf(first_);
+  next.signing_key = first_.instance.key.get();
+  EXPECT_EQ(Replica::BeginEpoch(
+                last, next,
+                [](const StateView&) -> absl::StatusOr<SharedLog*> {
+                  return absl::InternalError("was asked for a log");
+                },
+                Soon())
+                .code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(EpochTest, AnInstanceThatStandsElsewhereMustJoinAgain) {

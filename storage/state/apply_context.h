@@ -10,6 +10,7 @@
 #define STORAGE_STATE_APPLY_CONTEXT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -101,6 +102,10 @@ absl::Status ApplyGenesis(ApplyContext&, const ::storage::v1::Genesis&);
 absl::Status ApplyNextGenesis(ApplyContext&, const ::storage::v1::Genesis&);
 absl::StatusOr<Effect> ApplyRegister(ApplyContext&,
                                      const ::storage::v1::Register&);
+absl::StatusOr<Effect> ApplyRemoveInstance(
+    ApplyContext&, const ::storage::v1::RemoveInstance&);
+absl::StatusOr<Effect> ApplyUnfenceInstance(
+    ApplyContext&, const ::storage::v1::UnfenceInstance&);
 absl::StatusOr<Effect> ApplyRaiseFeatureLevel(
     ApplyContext&, const ::storage::v1::RaiseFeatureLevel&);
 
@@ -165,6 +170,12 @@ absl::StatusOr<Effect> ApplyRelease(ApplyContext&,
 absl::StatusOr<Effect> ApplyRecordRewrap(ApplyContext&,
                                          const ::storage::v1::RecordRewrap&);
 
+// rekeys.cc
+absl::StatusOr<Effect> ApplyRecordRekey(ApplyContext&,
+                                        const ::storage::v1::RecordRekey&);
+absl::StatusOr<Effect> ApplyRotateKeyring(ApplyContext&,
+                                          const ::storage::v1::RotateKeyring&);
+
 // refusals.cc
 absl::StatusOr<Effect> ApplyRecordRefusal(ApplyContext&,
                                           const ::storage::v1::RecordRefusal&);
@@ -175,6 +186,23 @@ absl::StatusOr<Effect> ApplyCountRefusals(ApplyContext&,
 // `effect.leaf` stays empty.
 absl::Status AddRefusalLeaf(ApplyContext& context, absl::string_view key_id,
                             v1::Refused refused, Effect& effect);
+
+// challenges.cc: who used a challenge; releases and joins do.
+struct ChallengeUse {
+  const std::string& hash;  // 32 bytes.
+  int64_t expires_us = 0;
+  const std::string& transcript_digest;  // 64 bytes.
+};
+bool WellFormed(const ChallengeUse& use, int64_t proposer_clock_us);
+// An effect that is ok: fresh by log time, and not spent (`spent` has no value)
+// or spent by this transcript.
+// CHALLENGE_EXPIRED, CHALLENGE_SPENT, LIMIT_REACHED. REQUIRES: WellFormed.
+Effect CheckChallenge(
+    const ApplyContext& context, const ChallengeUse& use,
+    const std::optional<::storage::v1::SpentChallengeRecord>& spent);
+// `spent.expires_us`: when it may be forgotten.
+absl::Status SpendChallenge(ApplyContext& context, const std::string& hash,
+                            const ::storage::v1::SpentChallengeRecord& spent);
 
 // commands.cc: checks what all commands share, then calls the family's.
 absl::StatusOr<Effect> ApplyCommand(ApplyContext& context);

@@ -127,10 +127,15 @@ enum class Authority {
   kRootEquivalent,  // Approvals, up to the threshold.
 };
 
-Authority AuthorityFor(::storage::v1::Command::OpCase op) {
+Authority AuthorityFor(const ::storage::v1::Command& command) {
   using Command = ::storage::v1::Command;
-  switch (op) {
+  switch (command.op_case()) {
+    // An approved policy admitted it, or somebody vouches for it.
     case Command::kRegister:
+      return command.register_().join_policy_version() != 0
+                 ? Authority::kWorkload
+                 : Authority::kRootEquivalent;
+    case Command::kUnfenceInstance:
     case Command::kSetKeyPolicy:
     case Command::kPutPolicy:
     case Command::kSetPolicyState:
@@ -160,6 +165,10 @@ absl::StatusOr<Effect> Dispatch(ApplyContext& context) {
   switch (command.op_case()) {
     case Command::kRegister:
       return ApplyRegister(context, command.register_());
+    case Command::kRemoveInstance:
+      return ApplyRemoveInstance(context, command.remove_instance());
+    case Command::kUnfenceInstance:
+      return ApplyUnfenceInstance(context, command.unfence_instance());
     case Command::kRaiseFeatureLevel:
       return ApplyRaiseFeatureLevel(context, command.raise_feature_level());
     case Command::kCreateKey:
@@ -208,6 +217,10 @@ absl::StatusOr<Effect> Dispatch(ApplyContext& context) {
       return ApplyCountRefusals(context, command.count_refusals());
     case Command::kRecordRewrap:
       return ApplyRecordRewrap(context, command.record_rewrap());
+    case Command::kRecordRekey:
+      return ApplyRecordRekey(context, command.record_rekey());
+    case Command::kRotateKeyring:
+      return ApplyRotateKeyring(context, command.rotate_keyring());
     case Command::kGenesis:
       return Refused(v1::ALREADY_INITIALIZED,
                      "genesis: the cluster has started");
@@ -233,7 +246,7 @@ absl::StatusOr<Effect> ApplyCommand(ApplyContext& context) {
     return Refused(v1::REQUEST_MALFORMED,
                    "command: bad salt, principal, namespace or approvals");
   }
-  switch (AuthorityFor(command.op_case())) {
+  switch (AuthorityFor(command)) {
     case Authority::kWorkload:
       break;
     case Authority::kAdministrator:

@@ -230,6 +230,203 @@ TEST_F(CommandsTest, InstancesRegisterOnce) {
   EXPECT_EQ(Do(no_evidence), v1::REQUEST_MALFORMED);
 }
 
+// A registration that the policy "cluster-join" allowed; challenge `n`.
+class JoinTest : public CommandsTest {
+ protected:
+  JoinTest() { fed_.Do(fixture_.PutPolicy(kJoinPolicyName)); }
+
+  Command Join(const TestInstance& instance, uint64_t n) {
+    Command command = fixture_.Register(instance);
+    command.clear_principal();
+    auto& op = *command.mutable_register_();
+    op.set_join_policy_version(1);
+    op.set_appraisal_generation(fed_.generation());
+    op.set_challenge_hash(TestId(n, 32));
+    op.set_challenge_expires_us(fixture_.now_us + kMinuteUs);
+    op.set_transcript_digest(TestId(n, 64));
+    return command;
+  }
+  Command JoinByToken(const TestInstance& instance, uint64_t n) {
+    Command command = Join(instance, n);
+    command.set_principal("development-join-token");
+    command.mutable_register_()->clear_join_policy_version();
+    command.mutable_register_()->clear_evidence_digest();
+    command.mutable_register_()->set_development(true);
+    return command;
+  }
+  Command Remove(const std::string& id) {
+    Command command = fixture_.NewCommand();
+    command.mutable_remove_instance()->set_instance_id(id);
+    command.mutable_remove_instance()->set_reason("lost");
+    return command;
+  }
+  Command Unfence(const std::string& id) {
+    Command command = fixture_.NewCommand();
+    command.mutable_unfence_instance()->set_instance_id(id);
+    return command;
+  }
+
+  const TestInstance second_ = MakeTestInstance(2);
+};
+
+TEST_F(JoinTest, AnApprovedPolicyAdmitsWithoutAPrincipal) {
+  const Effect effect = fed_.Do(Join(second_, 1));
+  ASSERT_TRUE(effect.ok()) << effect.message;
+  const auto leaf = Leaf(*effect.leaf).instance_registered();
+  EXPECT_EQ(leaf.instance_id(), second_.id);
+  EXPECT_EQ(leaf.join_policy_version(), 1u);
+  EXPECT_EQ(leaf.evidence_digest(), std::string(32, 'e'));
+  EXPECT_EQ(leaf.transcript_digest(), TestId(1, 64));
+  EXPECT_FALSE(leaf.development());
+}
+
+TEST_F(JoinTest, TheTokenAdmitsByNameAndLeavesItInTheLeaf) {
+  const Effect effect = fed_.Do(JoinByToken(second_, 1));
+  ASSERT_TRUE(effect.ok()) << effect.message;
+  EXPECT_TRUE(Leaf(*effect.leaf).instance_registered().development());
+  EXPECT_EQ(Leaf(*effect.leaf).principal(), "development-join-token");
+  Command nobody = JoinByToken(MakeTestInstance(3), 2);
+  nobody.clear_principal();
+  EXPECT_EQ(Do(nobody), v1::APPROVALS_MISSING);
+  Command both = JoinByToken(MakeTestInstance(3), 3);
+  both.mutable_register_()->set_join_policy_version(1);
+  EXPECT_EQ(Do(both), v1::REQUEST_MALFORMED);
+}
+
+TEST_F(JoinTest, TheSameTranscriptIsARepeatAndAnotherIsSpent) {
+  const Effect first = fed_.Do(Join(second_, 1));
+  const Effect again = fed_.Do(Join(second_, 1));
+  ASSERT_TRUE(again.ok()) << again.message;
+  EXPECT_EQ(again.repeat_of, first.leaf);
+  EXPECT_EQ(fed_.view()->ListInstances()->size(), 2u);
+  EXPECT_EQ(Leaf(*again.leaf).instance_registered().repeat_of_plus_one(),
+            *first.leaf + 1);
+  Command other = Join(MakeTestInstance(3), 1);
+  other.mutable_register_()->set_transcript_digest(TestId(9, 64));
+  EXPECT_EQ(Do(other), v1::CHALLENGE_SPENT);
+  // Another instance behind the same transcript is no repeat of its own.
+  EXPECT_EQ(Do(Join(MakeTestInstance(3), 1)), kDone);
+}
+
+TEST_F(JoinTest, AJoinsChallengeIsSpentForReleasesToo) {
+  fed_.Do(fixture_.PutPolicy("p"));
+  fed_.Do(fixture_.CreateKey("k", TestId(1), "p"));
+  Command release = fixture_.Release(TestId(1), 5, fed_.generation());
+  Command join = Join(second_, 1);
+  join.mutable_register_()->set_challenge_hash(
+      release.release().challenge_hash());
+  ASSERT_EQ(Do(join), kDone);
+  EXPECT_EQ(Do(release), v1::CHALLENGE_SPENT);
+}
+
+TEST_F(JoinTest, WhatWasJudgedMustHoldWhereItIsOrdered) {
+  Command join = Join(second_, 1);
+  Command other_version = join;
+  other_version.mutable_register_()->set_join_policy_version(2);
+  EXPECT_EQ(Do(other_version), v1::APPRAISAL_STALE);
+  fed_.Do(fixture_.PutAnchor("a"));
+  EXPECT_EQ(Do(join), v1::APPRAISAL_STALE);
+  Command expired = Join(second_, 2);
+  Advance(2 * kMinuteUs);
+  EXPECT_EQ(Do(expired), v1::CHALLENGE_EXPIRED);
+  Command long_lived = Join(second_, 3);
+  long_lived.mutable_register_()->set_challenge_expires_us(
+      fixture_.now_us + kChallengeLifetimeUsMax + 1);
+  EXPECT_EQ(Do(long_lived), v1::REQUEST_MALFORMED);
+  Command unchallenged = Join(second_, 4);
+  unchallenged.mutable_register_()->clear_challenge_hash();
+  EXPECT_EQ(Do(unchallenged), v1::REQUEST_MALFORMED);
+}
+
+TEST_F(JoinTest, WithoutThePolicyNobodyJoinsByEvidence) {
+  StateFixture fixture;
+  MemoryEngine engine;
+  FedMachine fed(fixture, engine);
+  EXPECT_EQ(fed.Do(Join(second_, 1)).refusal, v1::NO_POLICY);
+}
+
+TEST_F(JoinTest, BelowItsLevelNobodyJoinsOrLeaves) {
+  StateFixture fixture;
+  MemoryEngine engine;
+  Command genesis = fixture.Genesis();
+  genesis.mutable_genesis()->set_feature_level(kFeatureLevelCluster - 1);
+  FedMachine fed(fixture, engine, genesis);
+  EXPECT_EQ(fed.Do(Join(second_, 1)).refusal, v1::FEATURE_LEVEL_TOO_LOW);
+  EXPECT_EQ(fed.Do(Remove(second_.id)).refusal, v1::FEATURE_LEVEL_TOO_LOW);
+  EXPECT_EQ(fed.Do(Unfence(second_.id)).refusal, v1::FEATURE_LEVEL_TOO_LOW);
+}
+
+TEST_F(JoinTest, RemovedIsForEver) {
+  ASSERT_EQ(Do(Join(second_, 1)), kDone);
+  const Effect removed = fed_.Do(Remove(second_.id));
+  ASSERT_TRUE(removed.ok()) << removed.message;
+  EXPECT_EQ(Leaf(*removed.leaf).instance_removed().instance_id(), second_.id);
+  EXPECT_EQ(Leaf(*removed.leaf).instance_removed().reason(), "lost");
+  EXPECT_EQ(Do(Remove(second_.id)), v1::INSTANCE_REMOVED);
+  EXPECT_EQ(Do(Unfence(second_.id)), v1::INSTANCE_REMOVED);
+  EXPECT_EQ(Do(Join(second_, 1)), v1::INSTANCE_REMOVED);
+  EXPECT_EQ(Do(Join(second_, 2)), v1::INSTANCE_REMOVED);
+  // Its key is of no use under another id.
+  TestInstance renamed = second_;
+  renamed.id = TestId(77);
+  EXPECT_EQ(Do(Join(renamed, 3)), v1::INSTANCE_REMOVED);
+  TestInstance stolen = MakeTestInstance(3);
+  stolen.key = fixture_.first().key;
+  EXPECT_EQ(Do(Join(stolen, 4)), v1::ALREADY_EXISTS);
+}
+
+TEST_F(JoinTest, RemovingNeedsSomebodyToRemoveAndSomebodyToStay) {
+  EXPECT_EQ(Do(Remove(TestId(5))), v1::NOT_FOUND);
+  EXPECT_EQ(Do(Remove(fixture_.first().id)), v1::LAST_INSTANCE);
+  Command wordy = Remove(TestId(5));
+  wordy.mutable_remove_instance()->set_reason(
+      std::string(kReasonBytesMax + 1, 'x'));
+  EXPECT_EQ(Do(wordy), v1::REQUEST_TOO_LARGE);
+  Command nobody = Remove(TestId(5));
+  nobody.clear_principal();
+  EXPECT_EQ(Do(nobody), v1::ADMINISTRATOR_REQUIRED);
+}
+
+TEST_F(JoinTest, ARemovedInstancesBatchesLeaveALeafOnly) {
+  ASSERT_EQ(Do(Join(second_, 1)), kDone);
+  TestInstance second = second_;
+  const auto before =
+      fixture_.Seal(second, fixture_.NewBatch(second, *fed_.view(), {}));
+  ASSERT_EQ(fed_.Feed(before)->verdict, BatchVerdict::kApplied);
+  ASSERT_EQ(Do(Remove(second.id)), kDone);
+  const uint64_t size = fed_.view()->tree_size();
+  const auto result = fed_.Feed(fixture_.Seal(
+      second, fixture_.NewBatch(second, *fed_.view(),
+                                {fixture_.CreateKey("k", TestId(1), "")})));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->verdict, BatchVerdict::kUnknownInstance);
+  EXPECT_EQ(fed_.view()->tree_size(), size + 1);
+  EXPECT_EQ(Leaf(size).batch_rejected().cause(),
+            v1::BatchRejected::UNKNOWN_INSTANCE);
+  EXPECT_FALSE(fed_.view()->GetKey("default", "k").ok());
+}
+
+TEST_F(JoinTest, AnAdministratorUnfences) {
+  ASSERT_EQ(Do(Join(second_, 1)), kDone);
+  EXPECT_EQ(Do(Unfence(second_.id)), v1::VERSION_CONFLICT);
+  EXPECT_EQ(Do(Unfence(TestId(5))), v1::NOT_FOUND);
+  TestInstance second = second_;
+  Batch diverged = fixture_.NewBatch(second, *fed_.view(), {});
+  diverged.set_applied_digest(std::string(32, 'x'));
+  ASSERT_EQ(fed_.Feed(fixture_.Seal(second, diverged))->verdict,
+            BatchVerdict::kDiverged);
+  Command nobody = Unfence(second.id);
+  nobody.clear_principal();
+  EXPECT_EQ(Do(nobody), v1::APPROVALS_MISSING);
+  const Effect effect = fed_.Do(Unfence(second.id));
+  ASSERT_TRUE(effect.ok()) << effect.message;
+  EXPECT_EQ(Leaf(*effect.leaf).instance_unfenced().instance_id(), second.id);
+  EXPECT_EQ(fed_.Feed(fixture_.Seal(
+                          second, fixture_.NewBatch(second, *fed_.view(), {})))
+                ->verdict,
+            BatchVerdict::kApplied);
+}
+
 TEST_F(CommandsTest, TheFeatureLevelNeedsEveryInstance) {
   Command raise = fixture_.NewCommand();
   raise.mutable_raise_feature_level()->set_level(kFeatureLevelMax + 1);

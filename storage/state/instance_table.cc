@@ -73,6 +73,22 @@ InstanceTable::Clocks InstanceTable::clocks() const {
   return {*median, stated.size()};
 }
 
+size_t InstanceTable::active() const {
+  size_t active = 0;
+  for (const auto& [id, instance] : instances_) {
+    if (!instance.record.removed()) ++active;
+  }
+  return active;
+}
+
+const InstanceTable::Instance* InstanceTable::FindByKey(
+    absl::string_view public_key) const {
+  for (const auto& [id, instance] : instances_) {
+    if (instance.record.public_key() == public_key) return &instance;
+  }
+  return nullptr;
+}
+
 uint32_t InstanceTable::common_level() const {
   uint32_t level = std::numeric_limits<uint32_t>::max();
   for (const auto& [id, instance] : instances_) {

@@ -52,6 +52,11 @@ class InstanceTable {
   Clocks clocks() const;
 
   size_t size() const { return instances_.size(); }
+  // Those not removed.
+  size_t active() const;
+
+  // Null: no instance, removed ones included, has this public key.
+  const Instance* FindByKey(absl::string_view public_key) const;
 
   // The greatest level that every instance not removed speaks.
   uint32_t common_level() const;

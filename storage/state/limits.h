@@ -16,12 +16,14 @@ inline constexpr uint32_t kFeatureLevelMax = 2;
 // What came with each level. Below it the state refuses such a command, so
 // that an instance which does not know it never meets it.
 // 2: collateral, deny lists, kill switches; anchors with a use, or of a bare
-// key.
+// key; joining, removing and unfencing instances.
 inline constexpr uint32_t kFeatureLevelCollateral = 2;
+inline constexpr uint32_t kFeatureLevelCluster = 2;
 // 2 too: wrapping keys, minimum versions, labels, artifact digests, schedules.
 inline constexpr uint32_t kFeatureLevelKeys = 2;
 // 2 too: states of policy versions, shadows, bounds on outstanding leases.
 inline constexpr uint32_t kFeatureLevelPolicies = 2;
+inline constexpr uint32_t kFeatureLevelSeals = 2;  // A record of rekeys.
 
 // A batch is decided whole: bounds the time and memory of one Apply.
 inline constexpr size_t kCommandsPerBatchMax = 4096;
@@ -40,6 +42,7 @@ inline constexpr size_t kAnchorNameBytesMax = 64;
 inline constexpr size_t kNamespaceBytesMax = 64;
 inline constexpr size_t kPrincipalBytesMax = 256;  // A certificate's name.
 inline constexpr size_t kReasonBytesMax = 256;
+inline constexpr size_t kSealKindBytesMax = 32;  // "development".
 inline constexpr size_t kDescriptionBytesMax = 1024;
 
 // Under an hour nobody notices in time; over a year nobody remembers.
@@ -102,7 +105,12 @@ inline constexpr size_t kDenyListEntryBytesMax = 64;  // An SNP chip id's.
 // Bounds the rows of families that are keyed by a type of Evidence.
 inline constexpr uint32_t kEvidenceTypeMax = 255;
 
-inline constexpr uint32_t kInstancesMax = 64;  // Every batch reads all clocks.
+inline constexpr uint32_t kInstancesMax = 64;  // Each speaks with each.
+// With those removed, which are remembered for ever: every batch looks at all.
+inline constexpr uint32_t kInstancesEverMax = 1024;
+
+// The policy, of namespace "default", that admits instances.
+inline constexpr char kJoinPolicyName[] = "cluster-join";
 
 inline constexpr int64_t kSecondUs = 1'000'000;
 inline constexpr int64_t kMinuteUs = 60 * kSecondUs;

@@ -23,11 +23,14 @@ bool DigestOrNone(absl::string_view digest) {
   return digest.empty() || digest.size() == kSha256Bytes;
 }
 
+ChallengeUse UseOf(const Release& op) {
+  return {op.challenge_hash(), op.challenge_expires_us(),
+          op.transcript_digest()};
+}
+
 bool WellFormed(const Release& op, int64_t proposer_clock_us) {
   return op.key_id().size() == kIdBytes && op.version() >= 1 &&
          !op.policy().empty() && op.policy().size() <= kPolicyNameBytesMax &&
-         op.challenge_hash().size() == kSha256Bytes &&
-         op.transcript_digest().size() == kTranscriptBytes &&
          op.evidence_digest().size() == kSha256Bytes &&
          op.claims_digest().size() == kSha256Bytes &&
          op.recipient_thumbprint().size() == kSha256Bytes &&
@@ -35,10 +38,7 @@ bool WellFormed(const Release& op, int64_t proposer_clock_us) {
          DigestOrNone(op.artifact_digest()) &&
          op.new_blob_digest().empty() == (op.new_blob_version() == 0) &&
          WellFormedShadow(op.shadow()) && WellFormedUses(op.references()) &&
-         op.challenge_expires_us() > 0 &&
-         // Else its spent row would stay for as long as it says.
-         op.challenge_expires_us() <=
-             proposer_clock_us + kChallengeLifetimeUsMax;
+         WellFormed(UseOf(op), proposer_clock_us);
 }
 
 // That the version may be used now, and for this: a stored key for the artifact
@@ -82,24 +82,15 @@ Effect CheckValidity(const ApplyContext& context,
   return Effect();
 }
 
-// An effect that is ok: the challenge is fresh, or spent by this transcript.
-Effect CheckChallenge(const ApplyContext& context, const Release& op,
-                      const std::optional<SpentChallengeRecord>& spent) {
-  if (context.log_time_us() > op.challenge_expires_us()) {
-    return Refused(v1::CHALLENGE_EXPIRED, "challenge: expired by log time");
-  }
-  if (spent.has_value() &&
-      (spent->transcript_digest() != op.transcript_digest() ||
-       spent->key_id() != op.key_id() || spent->version() != op.version())) {
+// An effect that is ok: the challenge is fresh, or spent by this request.
+Effect CheckUse(const ApplyContext& context, const Release& op,
+                const std::optional<SpentChallengeRecord>& spent) {
+  const Effect effect = CheckChallenge(context, UseOf(op), spent);
+  if (effect.ok() && spent.has_value() &&
+      (spent->key_id() != op.key_id() || spent->version() != op.version())) {
     return Refused(v1::CHALLENGE_SPENT, "challenge: spent by another request");
   }
-  if (!spent.has_value() &&
-      context.header.spent_challenges() >= kSpentChallengesMax) {
-    return Refused(v1::LIMIT_REACHED,
-                   absl::StrCat("release: ", kSpentChallengesMax,
-                                " challenges are spent and not yet expired"));
-  }
-  return Effect();
+  return effect;
 }
 
 // Draws one release from the window of log time, or refuses.
@@ -148,12 +139,7 @@ absl::Status Spend(ApplyContext& context, const Release& op, uint64_t leaf) {
   spent.set_leaf(leaf);
   spent.set_key_id(op.key_id());
   spent.set_version(op.version());
-  KMS_RETURN_IF_ERROR(
-      context.rows.PutRecord(SpentRow(op.challenge_hash()), spent));
-  KMS_RETURN_IF_ERROR(context.rows.Put(
-      SpentExpiryRow(op.challenge_expires_us(), op.challenge_hash()), ""));
-  context.header.set_spent_challenges(context.header.spent_challenges() + 1);
-  return absl::OkStatus();
+  return SpendChallenge(context, op.challenge_hash(), spent);
 }
 
 // A refused release whose refusal has a leaf. APPRAISAL_STALE has none: it is
@@ -214,7 +200,7 @@ Effect Judge(const ApplyContext& context, const Release& op,
     effect = CheckAppraisal(context, op, key, active_policy_version);
   }
   if (effect.ok()) effect = CheckValidity(context, policy.terms());
-  if (effect.ok()) effect = CheckChallenge(context, op, spent);
+  if (effect.ok()) effect = CheckUse(context, op, spent);
   return effect;
 }
 

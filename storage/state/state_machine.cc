@@ -93,6 +93,17 @@ std::optional<OpenedBatch> ParseBatch(absl::string_view padded) {
   return opened;
 }
 
+// When the challenge that the command spends may be forgotten; the end of time
+// if it spends none.
+int64_t SpentUntil(const ::storage::v1::Command& command) {
+  if (command.has_release()) return command.release().challenge_expires_us();
+  if (command.has_register_() &&
+      !command.register_().challenge_hash().empty()) {
+    return command.register_().challenge_expires_us();
+  }
+  return std::numeric_limits<int64_t>::max();
+}
+
 absl::Status Unknown(absl::string_view subject) {
   return absl::FailedPreconditionError(absl::StrCat(
       subject, ": holds what this build does not know; upgrade it"));
@@ -518,9 +529,8 @@ absl::Status StateMachine::Impl::ApplyCommands(ApplyContext& context,
       context.command = &command;
       context.approved = &approved;
       KMS_ASSIGN_OR_RETURN(Effect effect, ApplyCommand(context));
-      if (command.has_release() && effect.ok()) {
-        next_expiry_us_ =
-            std::min(next_expiry_us_, command.release().challenge_expires_us());
+      if (effect.ok()) {
+        next_expiry_us_ = std::min(next_expiry_us_, SpentUntil(command));
       }
       if (command.has_schedule_destruction() && effect.ok()) {
         next_destruction_us_ = std::min(
@@ -551,15 +561,18 @@ absl::Status StateMachine::Impl::AddRejectedLeaf(ApplyContext& context,
 
 // digest(n) = SHA-256(digest(n-1), epoch, index, SHA-256(entry as received),
 //                     SHA-256(verdict, effects, row writes, header)), numbers
-// big-endian, the header without digest and row sum, which follow from it.
+// big-endian. The header is there without a digest, and its row sum is that of
+// all rows but this entry's own digest: so two states of one digest are equal
+// row by row, however they came about (review.md 20, 29).
 absl::Status StateMachine::Impl::Commit(RowBatch& rows, BatchResult& result) {
   const std::string previous = header_.digest().empty()
                                    ? std::string(kSha256Bytes, '\0')
                                    : header_.digest();
+  rows.MoveSum(hasher_, sum_);
   header_.set_tree_size(edge_.size());
   header_.set_tree_root(edge_.Root());
   header_.clear_digest();
-  header_.clear_row_sum();
+  header_.set_row_sum(sum_.bytes());
   crypto::Sha256Hasher hasher;
   hasher.Update(ByteWriter().U8(static_cast<uint8_t>(result.verdict)).str());
   for (const Effect& effect : result.effects) {
@@ -579,8 +592,10 @@ absl::Status StateMachine::Impl::Commit(RowBatch& rows, BatchResult& result) {
   record.set_digest(result.digest);
   record.set_epoch(result.position.epoch);
   record.set_index(result.position.index);
-  KMS_RETURN_IF_ERROR(rows.PutRecord(DigestRow(result.position.index), record));
-  rows.MoveSum(hasher_, sum_);
+  RowBatch digest_row(reader_);
+  KMS_RETURN_IF_ERROR(
+      digest_row.PutRecord(DigestRow(result.position.index), record));
+  digest_row.MoveSum(hasher_, sum_);
   header_.set_digest(result.digest);
   header_.set_row_sum(sum_.bytes());
   result.tree_size = header_.tree_size();
@@ -591,6 +606,7 @@ absl::Status StateMachine::Impl::Commit(RowBatch& rows, BatchResult& result) {
 
   WriteBatch writes;
   KMS_RETURN_IF_ERROR(rows.Seal(envelope_, writes));
+  KMS_RETURN_IF_ERROR(digest_row.Seal(envelope_, writes));
   KMS_ASSIGN_OR_RETURN(
       const std::string header,
       SealRow(envelope_, HeaderRow(), header_.SerializeAsString()));

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "kms/base/byte_reader.h"
 #include "kms/base/byte_writer.h"
 #include "storage/state/limits.h"
 #include "storage/state/policy_states.h"
@@ -121,12 +122,15 @@ absl::Status StateView::FillReleases(absl::string_view tag,
         if (!count.ParseFromString(value)) {
           return RowLoss(row.family(), "does not parse");
         }
-        for (auto& info : *key.mutable_versions()) {
-          if (row == ReleaseCountRow(tag, key.key_id(), info.version())) {
-            info.set_releases(count.releases());
-            info.set_last_used_us(count.last_us());
-          }
+        const uint32_t version =
+            ByteReader(AsBytes(row.id().substr(kIdBytes))).U32Be();
+        if (version < 1 || version > key.last_version()) {
+          return RowLoss(row.family(), "is of no version");
         }
+        // Versions are dense and ascending.
+        auto& info = *key.mutable_versions(static_cast<int>(version) - 1);
+        info.set_releases(count.releases());
+        info.set_last_used_us(count.last_us());
         return absl::OkStatus();
       });
 }
@@ -337,6 +341,18 @@ absl::StatusOr<InstanceRecord> StateView::GetInstance(
       auto record, rows_.GetRecord<InstanceRecord>(InstanceRow(instance_id)));
   if (!record.has_value()) return NotFound("instance");
   return *std::move(record);
+}
+
+absl::StatusOr<std::optional<std::string>> StateView::DigestAt(
+    LogPosition position) const {
+  KMS_ASSIGN_OR_RETURN(
+      const auto record,
+      rows_.GetRecord<::storage::v1::DigestRecord>(DigestRow(position.index)));
+  if (!record.has_value() || record->epoch() != position.epoch ||
+      record->index() != position.index) {
+    return std::optional<std::string>();
+  }
+  return std::optional<std::string>(record->digest());
 }
 
 absl::StatusOr<std::vector<InstanceRecord>> StateView::ListInstances() const {

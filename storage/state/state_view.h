@@ -156,6 +156,11 @@ class StateView {
   absl::StatusOr<std::vector<::storage::v1::InstanceRecord>> ListInstances()
       const;
 
+  // The state's digest after the entry at `position`; nothing if that is not of
+  // this epoch, not applied here or no more among the last 4,096.
+  absl::StatusOr<std::optional<std::string>> DigestAt(
+      LogPosition position) const;
+
   // --- The Merkle log (RFC 6962 hashing). ---
   uint64_t tree_size() const { return header_.tree_size(); }
   const std::string& tree_root() const { return header_.tree_root(); }
@@ -179,6 +184,7 @@ class StateView {
 
  private:
   friend class Scrubber;
+  friend class SnapshotWriter;  // storage/snapshot
 
   absl::StatusOr<::storage::v1::KeyRecord> FindKey(
       absl::string_view tag, absl::string_view key_id) const;

@@ -119,7 +119,9 @@ absl::Status KmsdProcess::WriteConfig() {
   if (!options_.etcd.empty()) {
     absl::StrAppend(&config, "  etcd: ", options_.etcd, "\n");
   }
-  if (options_.development_seal) {
+  if (!options_.seal.empty()) {
+    absl::StrAppend(&config, "seal: ", options_.seal, "\n");
+  } else if (options_.development_seal) {
     absl::StrAppend(&config, "seal:\n  kind: development\n  key_file: ",
                     path("root.key"), "\n");
   } else {

@@ -28,6 +28,7 @@ struct KmsdOptions {
   std::string kmsd;       // Path of the binary.
   std::string directory;  // Empty and private; everything goes below it.
   bool development_seal = true;
+  std::string seal = {};  // The configuration's seal, on one line, instead.
   std::vector<std::string> simulated_anchors = {kSimulatedAnchor};
   std::string etcd = {};  // The configuration's log.etcd; empty: a local log.
   // Lines added to the configuration's `limits`, each "name: value".

@@ -1,13 +1,7 @@
 #include "tests/integration/service.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,39 +9,6 @@
 #include "kms/base/status.h"
 
 namespace kms::testing {
-
-CommandResult RunShell(const std::string& script) {
-  CommandResult result;
-  FILE* pipe = popen(absl::StrCat("{ ", script, "\n} 2>&1").c_str(), "r");
-  if (pipe == nullptr) return result;
-  char buffer[4096];
-  while (const size_t size = fread(buffer, 1, sizeof(buffer), pipe)) {
-    result.output.append(buffer, size);
-  }
-  const int state = pclose(pipe);
-  if (WIFEXITED(state)) result.exit_code = WEXITSTATUS(state);
-  return result;
-}
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file),
-          std::istreambuf_iterator<char>()};
-}
-
-void WriteFile(const std::string& path, const std::string& contents) {
-  std::ofstream(path, std::ios::binary) << contents;
-}
-
-void WriteProgram(const std::string& path, const std::string& script) {
-  WriteFile(path, absl::StrCat("#!/bin/sh\nset -e\n", script));
-  chmod(path.c_str(), 0700);
-}
-
-std::string MakeFolder() {
-  std::string folder = "/tmp/kms_test.XXXXXX";
-  return mkdtemp(folder.data()) == nullptr ? "" : folder;
-}
 
 absl::StatusOr<std::unique_ptr<Service>> Service::Start(
     const Options& options) {
@@ -61,6 +22,9 @@ absl::StatusOr<std::unique_ptr<Service>> Service::Start(
                            .config = options.config}));
   KMS_RETURN_IF_ERROR(service->kmsd_->Start());
   KMS_ASSIGN_OR_RETURN(const v1::InitResponse init, service->kmsd_->Init(0, 0));
+  service->environment_ =
+      absl::StrCat("KMS_CLUSTER=", Hex(init.cluster_id()),
+                   " KMS_IDENTITY=", Hex(init.identity_public_key()));
   service->pins_ =
       absl::StrCat("--cluster-id ", Hex(init.cluster_id()), " --identity-key ",
                    Hex(init.identity_public_key()));
@@ -75,8 +39,8 @@ Service::~Service() {
 CommandResult Service::Kmsctl(const std::string& arguments) const {
   return RunShell(absl::StrCat(
       "KMS_ADDRESS=", kmsd_->address(), " KMS_CA=", path("ca.pem"),
-      " KMS_CERT=", path("admin.pem"), " KMS_KEY=", path("admin.key"),
-      " tools/kmsctl/kmsctl ", arguments));
+      " KMS_CERT=", path("admin.pem"), " KMS_KEY=", path("admin.key"), " ",
+      environment_, " tools/kmsctl/kmsctl ", arguments));
 }
 
 absl::Status Service::Administer(const std::string& arguments) const {
@@ -86,12 +50,14 @@ absl::Status Service::Administer(const std::string& arguments) const {
       "kmsctl ", arguments, ": exit ", result.exit_code, "\n", result.output));
 }
 
-CommandResult Service::RunAgent(const std::string& attester) const {
+CommandResult Service::RunAgent(const std::string& attester,
+                                const std::string& address) const {
   unlink(path("released").c_str());
   return RunShell(absl::StrCat(
-      "tools/kms_agent/kms-agent --endpoint ", kmsd_->address(), " --ca ",
-      path("ca.pem"), " ", pins_, " --key weights --once --attester-command ",
-      attester, " --output fd:3 3>", path("released")));
+      "tools/kms_agent/kms-agent --endpoint ",
+      address.empty() ? kmsd_->address() : address, " --ca ", path("ca.pem"),
+      " ", pins_, " --key weights --once --attester-command ", attester,
+      " --output fd:3 3>", path("released")));
 }
 
 std::string Service::Released(const std::string& attester,

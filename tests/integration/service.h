@@ -10,22 +10,9 @@
 
 #include "absl/status/statusor.h"
 #include "tests/integration/kmsd_process.h"
+#include "tests/integration/shell.h"
 
 namespace kms::testing {
-
-struct CommandResult {
-  int exit_code = -1;  // -1: it did not exit by itself.
-  std::string output;  // Both outputs, as they came.
-};
-
-// Runs `script` in a shell, to its end.
-CommandResult RunShell(const std::string& script);
-
-std::string ReadFile(const std::string& path);
-void WriteFile(const std::string& path, const std::string& contents);
-void WriteProgram(const std::string& path, const std::string& script);
-// A fresh one, only this user's; removed by whoever made it.
-std::string MakeFolder();
 
 class Service {
  public:
@@ -42,8 +29,10 @@ class Service {
   // OK if it ends with 0.
   absl::Status Administer(const std::string& arguments) const;
 
-  // kms-agent for the key "weights", with a program that attests.
-  CommandResult RunAgent(const std::string& attester) const;
+  // kms-agent for the key "weights", with a program that attests; at another
+  // address than the service's if one is given.
+  CommandResult RunAgent(const std::string& attester,
+                         const std::string& address = "") const;
   // What the last run of it was given; empty if it was nothing.
   std::string released() const { return ReadFile(path("released")); }
 
@@ -60,7 +49,7 @@ class Service {
  private:
   Service() = default;
 
-  std::string folder_, pins_;
+  std::string folder_, pins_, environment_;
   std::unique_ptr<KmsdProcess> kmsd_;
 };
 

@@ -16,7 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "tests/integration/service.h"
+#include "tests/integration/shell.h"
 
 namespace kms::testing {
 namespace {

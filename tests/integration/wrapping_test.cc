@@ -105,12 +105,13 @@ class WrappingTest : public ::testing::Test {
                                      " --artifact ", kArtifact)));
   }
 
-  CommandResult RunAgent(const std::string& artifact = kArtifact) const {
+  CommandResult RunAgent(const std::string& artifact = kArtifact,
+                         const std::string& blob = "blob") const {
     unlink(path("released").c_str());
     return RunShell(absl::StrCat(
         "tools/kms_agent/kms-agent --endpoint ", kmsd_->address(), " --ca ",
         path("ca.pem"), " --cluster-id ", cluster_, " --identity-key ",
-        identity_, " --key publishers --once --blob ", path("blob"),
+        identity_, " --key publishers --once --blob ", path(blob),
         artifact.empty() ? "" : " --artifact-digest ", artifact,
         " --attester-command ", path("attester"), " --output fd:3 3>",
         path("released")));
@@ -151,6 +152,51 @@ TEST_F(WrappingTest, TheDataKeyTravelsFromThePublisherToTheWorkloadOnly) {
   const std::string log = Kmsctl("audit list -o json");
   EXPECT_NE(log.find("blob_rewrapped"), std::string::npos);
   EXPECT_EQ(log.find(Hex(kDataKey)), std::string::npos);
+}
+
+// From the publisher's plaintext to the workload's, by the shipped programs;
+// the data key is on no disk, and in no hand but the workload's.
+TEST_F(WrappingTest, PublishedWeightsAreReadByTheAttestedWorkload) {
+  Kmsctl(absl::StrCat("key public publishers -o json >", path("key.json")));
+  const auto publish = [this](const std::string& name) {
+    WriteFile(path(name + ".bin"), name + std::string(700000, 'w'));
+    const std::string printed = Must(OfflineCommand(
+        absl::StrCat("weights encrypt ", path(name + ".bin"), " --to ",
+                     path("key.json"), " --out ", path(name))));
+    EXPECT_NE(printed.find("key: publishers\nversion: 1\n"), std::string::npos)
+        << printed;
+    const std::string label = "artifact_digest: ";
+    return printed.substr(printed.find(label) + label.size(), 64);
+  };
+  const std::string llama = publish("llama");
+  const std::string other = publish("other");
+  const auto decrypt = [&](const std::string& artifact) {
+    unlink(path("back").c_str());
+    return RunShell(OfflineCommand(
+        absl::StrCat("weights decrypt ", path("llama"), " --out ", path("back"),
+                     " --name publishers --artifact ", artifact, " --key-file ",
+                     path("released"))));
+  };
+  CommandResult result = RunAgent(llama, "llama.blob");
+  ASSERT_EQ(result.exit_code, 0) << result.output << kmsd_->log();
+  result = decrypt(llama);
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_EQ(ReadFile(path("back")), ReadFile(path("llama.bin")));
+
+  // One file's blob is none for another, and its key opens no other.
+  ExpectRefused(RunAgent(other, "llama.blob"), "ARTIFACT_MISMATCH");
+  ASSERT_EQ(RunAgent(other, "other.blob").exit_code, 0);
+  EXPECT_EQ(decrypt(llama).exit_code, 5);
+
+  // The blob moves to a new version; the file stays as it is.
+  Kmsctl("key rotate publishers");
+  Kmsctl(absl::StrCat("key rewrap ", path("llama.blob")));
+  Kmsctl("key update publishers --minimum-version 2");
+  ASSERT_EQ(RunAgent(llama, "llama.blob").exit_code, 0);
+  result = decrypt(llama);
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_EQ(ReadFile(path("back")), ReadFile(path("llama.bin")));
+  ExpectRefused(RunAgent(other, "other.blob"), "VERSION_BELOW_MINIMUM");
 }
 
 TEST_F(WrappingTest, EachFaultOfABlobHasItsCode) {

@@ -369,7 +369,9 @@ void Node::CheckEnd(const absl::Status& status) {
       run_.checker.model().instances().count(identity_.id_bytes()) != 0;
   const bool allowed = absl::IsUnavailable(status) ||
                        absl::IsOutOfRange(status) ||
-                       (absl::IsFailedPrecondition(status) && suspect) ||
+                       ((absl::IsFailedPrecondition(status) ||
+                         absl::IsDataLoss(status)) &&  // Fenced, by the other.
+                        suspect) ||
                        (absl::IsDataLoss(status) && run_.gaps) ||
                        (absl::IsNotFound(status) && !registered);
   if (!allowed) {

@@ -1,25 +1,13 @@
-// An evidence bundle read from disk: bundle.json and the files beside it.
-// Thread-safe: a free function.
+// kms/attester/bundle_file.h under the name that tools use.
 #ifndef TOOLS_CLIENT_BUNDLE_H_
 #define TOOLS_CLIENT_BUNDLE_H_
 
-#include <string>
-
-#include "absl/status/statusor.h"
-#include "policy/bundle/bundle.h"
-#include "proto/kms/v1/evidence.pb.h"
+#include "kms/attester/bundle_file.h"
 
 namespace kms::client {
 
-struct Bundle {
-  policy::BundleIndex index;
-  v1::EvidenceBundle evidence;
-};
-
-// `path`: of bundle.json. Files are read only from its own folder.
-// kInvalidArgument: ParseBundleIndex. kResourceExhausted: a file is over its
-// documented bound. Others: a file cannot be read.
-absl::StatusOr<Bundle> ReadBundle(const std::string& path);
+using attester::Bundle;
+using attester::ReadBundle;
 
 }  // namespace kms::client
 

@@ -130,6 +130,26 @@ TEST(Endpoints, TryTheNextWhereNobodyAnswersOrItIsSealed) {
   EXPECT_EQ(unsealed.calls(), 1);
 }
 
+TEST(Endpoints, PassByWhoRefusesConnectionsWithoutWaiting) {
+  FakeInstance instance;
+  ConnectionOptions options = To({kNobody, instance.address()});
+  options.connect_timeout = absl::Minutes(10);  // The test would time out.
+  EXPECT_TRUE(Seal(options).ok());
+}
+
+TEST(Endpoints, CallAtAsksOneAddressAndNoOther) {
+  FakeInstance sealed(Sealed());
+  FakeInstance unsealed;
+  const auto channels =
+      MakeChannels(To({sealed.address(), unsealed.address()}));
+  ASSERT_TRUE(channels.ok());
+  const Endpoints endpoints(*channels, absl::Seconds(3), absl::Seconds(3));
+  const auto answer = endpoints.CallAt<v1::SealService, v1::SealStatus>(
+      0, &v1::SealService::StubInterface::Seal, v1::SealRequest());
+  EXPECT_EQ(RefusalOf(answer.status()), v1::SEALED);
+  EXPECT_EQ(unsealed.calls(), 0);
+}
+
 TEST(Endpoints, ReportSealedWhenAllAre) {
   FakeInstance sealed(Sealed());
   EXPECT_EQ(RefusalOf(Seal(To({sealed.address(), kNobody})).status()),

@@ -29,6 +29,8 @@ ExitCode ExitCodeOfRefusal(const absl::Status& status) {
   switch (RefusalOf(status)) {
     case v1::SEALED:
     case v1::LOG_UNAVAILABLE:
+    case v1::HEADS_MISSING:
+    case v1::SEAL_UNAVAILABLE:
     case v1::RATE_LIMITED:
     case v1::APPRAISAL_STALE:
       return ExitCode::kUnavailable;
@@ -51,6 +53,21 @@ std::string NextStepOfRefusal(v1::RefusalCode code) {
       return "nothing: the instance is unsealed already";
     case v1::ALREADY_INITIALIZED:
       return "unseal it with its shares: kmsctl unseal";
+    case v1::SEAL_UNAVAILABLE:
+      return "see to the token or TPM, or to `seal` in kmsd's configuration; "
+             "kmsd tries again by itself";
+    case v1::SEAL_PIN_REJECTED:
+      return "put the token's PIN into pin_file, then kmsctl unseal; kmsd does "
+             "not try again by itself, so that the token is not locked";
+    case v1::SEAL_KEY_REJECTED:
+      return "let `seal` in kmsd's configuration name the token, key or TPM "
+             "that the root key was sealed with, and restart";
+    case v1::SEAL_PCRS_CHANGED:
+      return "boot this machine as it was when its root key was sealed, then "
+             "kmsctl unseal; or let the instance join its cluster anew";
+    case v1::REKEY_CONFLICT:
+      return "kmsctl status shows the seal and the configured one; kmsctl seal "
+             "rekey-cancel forgets a rekey that nobody goes on with";
     case v1::SHARE_REJECTED:
       return "check the share's text, or start over: kmsctl unseal --reset";
     case v1::ADMINISTRATOR_REQUIRED:
@@ -92,11 +109,24 @@ std::string NextStepOfRefusal(v1::RefusalCode code) {
     case v1::CHALLENGE_EXPIRED:
     case v1::CHALLENGE_SPENT:
       return "ask for a fresh challenge and make new Evidence over it";
+    case v1::DESTRUCTION_TOO_SOON:
+      return "destroy it after a wait as long as the reason says: --wait";
+    case v1::LEASE_ENDED:
+      return "renew the lease by another release, and show its receipt";
     case v1::CHAIN_UNTRUSTED:
       return "compare with the configured anchors: kmsctl anchor list";
     case v1::REQUEST_MALFORMED:
     case v1::REQUEST_TOO_LARGE:
       return "correct the request as the reason says";
+    case v1::HEADS_MISSING:
+      return "see who is silent: kmsctl cluster status; ask another instance";
+    case v1::INSTANCE_REMOVED:
+      return "nothing brings it back: join a new one from an empty data_dir";
+    case v1::LAST_INSTANCE:
+      return "let another instance join first";
+    case v1::CLUSTER_MISMATCH:
+    case v1::PEER_UNKNOWN:
+      return "compare cluster id, identity key and certificates of both sides";
     case v1::DATA_LOSS:
       return "stop and page a person: stored data does not authenticate";
     case v1::INTERNAL_ERROR:

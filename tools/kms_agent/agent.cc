@@ -28,7 +28,8 @@ constexpr size_t kRequestBytesMax = 4 * 1024 * 1024;
 bool AskAnother(const absl::Status& status) {
   if (client::IsRefusal(status)) {
     const v1::RefusalCode code = RefusalOf(status);
-    return code == v1::SEALED || code == v1::LOG_UNAVAILABLE;
+    return code == v1::SEALED || code == v1::LOG_UNAVAILABLE ||
+           code == v1::HEADS_MISSING;
   }
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
 }
@@ -55,8 +56,8 @@ void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
 }  // namespace
 
 ReleaseClient::ReleaseClient(PinnedCluster pinned,
-                             std::vector<std::unique_ptr<Instance>> instances,
-                             Attester& attester, RetryPolicy policy,
+                             std::vector<OpenFn> instances,
+                             attester::Attester& attester, RetryPolicy policy,
                              Surroundings surroundings)
     : pinned_(std::move(pinned)),
       instances_(std::move(instances)),
@@ -83,8 +84,19 @@ absl::StatusOr<ReleasedKey> ReleaseClient::TryInstances(
     const v1::ReleaseRequest& request, std::optional<Attempt>& attempt) {
   absl::StatusOr<ReleasedKey> key = absl::UnavailableError("no instance");
   for (size_t i = 0; i < instances_.size(); ++i) {
-    key = TryOne(*instances_[preferred_], request, attempt);
-    if (key.ok() || !AskAnother(key.status())) return key;
+    const absl::StatusOr<std::unique_ptr<Instance>> instance =
+        instances_[preferred_]();
+    if (instance.ok()) {
+      key = TryOne(**instance, request, attempt);
+      // One that no longer trusts its own state says nothing about the others,
+      // nor does one that is not what it should be.
+      if (key.ok() || !(AskAnother(key.status()) ||
+                        RefusalOf(key.status()) == v1::DATA_LOSS)) {
+        return key;
+      }
+    } else {
+      key = instance.status();
+    }
     preferred_ = (preferred_ + 1) % instances_.size();
   }
   return key;

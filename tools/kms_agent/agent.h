@@ -23,13 +23,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "kms/attester/attester.h"
 #include "kms/base/bytes.h"
 #include "kms/base/clock.h"
 #include "kms/base/secret.h"
 #include "kms/crypto/hpke.h"
 #include "kms/release/receipt.h"
 #include "proto/kms/v1/release.grpc.pb.h"
-#include "tools/kms_agent/attester.h"
 
 namespace kms::agent {
 
@@ -62,17 +62,22 @@ class ReleaseClient {
  public:
   using Instance = v1::WorkloadService::StubInterface;
 
+  // The way to one instance: where the next request goes. Fails with
+  // kUnavailable if it cannot be reached; otherwise nothing may be sent there,
+  // because it did not prove what it runs.
+  using OpenFn = std::function<absl::StatusOr<std::unique_ptr<Instance>>()>;
+
   // `instances`: at least one, of one cluster, tried in this order.
   // `attester` outlives the client.
-  ReleaseClient(PinnedCluster pinned,
-                std::vector<std::unique_ptr<Instance>> instances,
-                Attester& attester, RetryPolicy policy,
+  ReleaseClient(PinnedCluster pinned, std::vector<OpenFn> instances,
+                attester::Attester& attester, RetryPolicy policy,
                 Surroundings surroundings);
 
   // IntegrityError: what answered is not the pinned cluster, or did not answer
   // this request; never retried. A refusal (client::IsRefusal): the service
   // said no. kUnavailable, kDeadlineExceeded: not within the retry policy.
-  // kFailedPrecondition: the Attester could not make Evidence.
+  // kFailedPrecondition: the Attester could not make Evidence. An OpenFn's own,
+  // if no instance may be asked.
   // kResourceExhausted: no locked memory, or Evidence over the bound.
   absl::StatusOr<ReleasedKey> Release(const v1::ReleaseRequest& request);
 
@@ -96,8 +101,8 @@ class ReleaseClient {
                                      const v1::ReleaseKeyResponse& response);
 
   const PinnedCluster pinned_;
-  const std::vector<std::unique_ptr<Instance>> instances_;
-  Attester& attester_;
+  const std::vector<OpenFn> instances_;
+  attester::Attester& attester_;
   const RetryPolicy policy_;
   const Surroundings surroundings_;
   size_t preferred_ = 0;  // The instance that answered last.

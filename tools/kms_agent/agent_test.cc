@@ -23,7 +23,7 @@ using client::ExitCode;
 using client::ExitCodeOf;
 
 // Evidence that carries its report data, and the count of it.
-class FakeAttester : public Attester {
+class FakeAttester : public attester::Attester {
  public:
   absl::StatusOr<v1::EvidenceBundle> Attest(BytesView report_data) override {
     if (!failure.ok()) return failure;
@@ -45,10 +45,16 @@ class AgentTest : public ::testing::Test {
   // A client of `instances`, whose waits move the clock and are recorded.
   absl::StatusOr<ReleasedKey> Release(std::vector<FakeKms*> instances,
                                       PinnedCluster pinned) {
-    std::vector<std::unique_ptr<ReleaseClient::Instance>> stubs;
-    for (FakeKms* kms : instances) stubs.push_back(kms->NewStub());
-    ReleaseClient client(std::move(pinned), std::move(stubs), attester_,
-                         policy_,
+    std::vector<ReleaseClient::OpenFn> ways;
+    for (FakeKms* kms : instances) {
+      ways.push_back(
+          [this,
+           kms]() -> absl::StatusOr<std::unique_ptr<ReleaseClient::Instance>> {
+            if (kms == unproven_) return refused_;
+            return kms->NewStub();
+          });
+    }
+    ReleaseClient client(std::move(pinned), std::move(ways), attester_, policy_,
                          {clock_,
                           [this](absl::Duration wait) {
                             waits_.push_back(wait);
@@ -66,6 +72,9 @@ class AgentTest : public ::testing::Test {
   }
 
   FakeKms kms_;
+  FakeKms* unproven_ = nullptr;  // Nothing may be sent there.
+  absl::Status refused_ =
+      client::AsRefusal(Refuse(v1::EVIDENCE_NOT_BOUND, "test"));
   FakeAttester attester_;
   ManualClock clock_{absl::FromUnixSeconds(1000)};
   RetryPolicy policy_;
@@ -103,6 +112,24 @@ TEST_F(AgentTest, GetsTheKeyWithEvidenceOverTheTranscript) {
        .recipient_public_key = AsBytes(sent.recipient_public_key()),
        .request = AsBytes(sent.request())});
   EXPECT_EQ(attester_.report_datas, std::vector<std::string>{digest});
+}
+
+// --- Instances that must prove what they run first ---
+
+TEST_F(AgentTest, SendsNothingToAnInstanceThatDoesNotProveItself) {
+  unproven_ = &kms_;
+  const auto released = Release();
+  EXPECT_EQ(RefusalOf(released.status()), v1::EVIDENCE_NOT_BOUND);
+  EXPECT_EQ(ExitCodeOf(released.status()), ExitCode::kRefused);
+  EXPECT_EQ(kms_.challenges, 0);
+  EXPECT_TRUE(waits_.empty());  // Asking again would not help.
+}
+
+TEST_F(AgentTest, AsksTheNextWhereOneDoesNotProveItself) {
+  FakeKms other;
+  unproven_ = &other;
+  EXPECT_TRUE(Release({&other, &kms_}, kms_.pinned()).ok());
+  EXPECT_EQ(other.challenges, 0);
 }
 
 // --- A service that is not the pinned cluster, or answers something else ---

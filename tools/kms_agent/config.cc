@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "absl/strings/numbers.h"
@@ -47,24 +48,9 @@ Set List(std::vector<std::string>& field) {
   };
 }
 
-absl::Status Fill(const YAML::Node& document, Config& config) {
-  const std::map<std::string, Set> fields = {
-      {"endpoints", List(config.endpoints)},
-      {"ca", Text(config.ca)},
-      {"cluster_id", Text(config.cluster_id)},
-      {"identity_key", Text(config.identity_key)},
-      {"namespace", Text(config.name_space)},
-      {"key", Text(config.key)},
-      {"version", Number(config.version)},
-      {"blob", Text(config.blob)},
-      {"artifact_digest", Text(config.artifact_digest)},
-      {"attester", Text(config.attester)},
-      {"attester_command", Text(config.attester_command)},
-      {"attester_timeout", Text(config.attester_timeout)},
-      {"output", Text(config.output)},
-      {"receipt", Text(config.receipt)},
-      {"retry_for", Text(config.retry_for)},
-  };
+using Fields = std::map<std::string, Set>;
+
+absl::Status Fill(const YAML::Node& document, const Fields& fields) {
   if (!document.IsMap()) return UsageError("configuration: want a map");
   std::set<std::string> seen;
   for (const auto& entry : document) {
@@ -85,6 +71,39 @@ absl::Status Fill(const YAML::Node& document, Config& config) {
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status FillConfig(const YAML::Node& document, Config& config) {
+  std::optional<YAML::Node> server;
+  KMS_RETURN_IF_ERROR(
+      Fill(document, {{"endpoints", List(config.endpoints)},
+                      {"ca", Text(config.ca)},
+                      {"cluster_id", Text(config.cluster_id)},
+                      {"identity_key", Text(config.identity_key)},
+                      {"namespace", Text(config.name_space)},
+                      {"key", Text(config.key)},
+                      {"version", Number(config.version)},
+                      {"blob", Text(config.blob)},
+                      {"artifact_digest", Text(config.artifact_digest)},
+                      {"attester", Text(config.attester)},
+                      {"attester_command", Text(config.attester_command)},
+                      {"attester_timeout", Text(config.attester_timeout)},
+                      {"output", Text(config.output)},
+                      {"receipt", Text(config.receipt)},
+                      {"retry_for", Text(config.retry_for)},
+                      {"server_evidence", [&server](const YAML::Node& node) {
+                         server.emplace(node);
+                         return node.IsMap();
+                       }}}));
+  if (!server.has_value()) return absl::OkStatus();
+  KMS_RETURN_IF_ERROR(Fill(
+      *server, {{"policy", Text(config.server.policy)},
+                {"anchors", List(config.server.anchors)},
+                {"simulated_anchors", List(config.server.simulated_anchors)}}));
+  // Who writes it down wants something proven.
+  return config.server.policy.empty()
+             ? UsageError("server_evidence: want a policy")
+             : absl::OkStatus();
 }
 
 absl::StatusOr<std::string> Pin(const std::string& hex, size_t bytes,
@@ -116,7 +135,7 @@ absl::StatusOr<Config> ParseConfig(absl::string_view yaml) {
   }
   Config config;
   try {
-    KMS_RETURN_IF_ERROR(Fill(YAML::Load(std::string(yaml)), config));
+    KMS_RETURN_IF_ERROR(FillConfig(YAML::Load(std::string(yaml)), config));
   } catch (const YAML::Exception& error) {
     return UsageError(
         absl::StrCat("configuration line ", error.mark.line + 1, ": not YAML"));
@@ -135,16 +154,25 @@ absl::StatusOr<Plan> Resolve(const Config& config) {
     KMS_ASSIGN_OR_RETURN(plan.artifact_digest,
                          Pin(config.artifact_digest, 32, "artifact_digest"));
   }
-  KMS_ASSIGN_OR_RETURN(plan.attester_timeout,
+  KMS_ASSIGN_OR_RETURN(plan.attester.timeout,
                        Wait(config.attester_timeout, "attester_timeout"));
   KMS_ASSIGN_OR_RETURN(plan.retry_for, Wait(config.retry_for, "retry_for"));
+  if (config.server.policy.empty() &&
+      !(config.server.anchors.empty() &&
+        config.server.simulated_anchors.empty())) {
+    return UsageError("server_evidence: anchors without a policy");
+  }
+  plan.server = config.server;
+  plan.server.cluster_id = plan.cluster_id;
+  plan.server.identity_public_key = plan.identity_public_key;
   if (config.key.empty()) return UsageError("key: want the key's name");
   if (config.output.empty()) return UsageError("output: want a destination");
   if (config.attester.empty() == config.attester_command.empty()) {
     return UsageError("want one of attester and attester_command");
   }
-  if (!config.attester.empty() && config.attester != "sev-snp" &&
-      config.attester != "tdx") {
+  plan.attester.built_in = config.attester;
+  plan.attester.command = config.attester_command;
+  if (!config.attester.empty() && !attester::IsBuiltIn(config.attester)) {
     return UsageError("attester: the built-in ones are sev-snp and tdx");
   }
   if (!config.attester_command.empty() && config.attester_command[0] != '/') {

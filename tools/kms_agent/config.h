@@ -16,6 +16,10 @@
 //   output: file:/run/keys/llama-weights
 //   receipt: /var/lib/kms/llama-weights.receipt   # optional
 //   retry_for: 5m                            # optional
+//   server_evidence:                         # optional: send nothing to a
+//     policy: /etc/kms/kmsd.yaml             # server before this document
+//     anchors: [/etc/kms/root.pem]           # allows its own Evidence; roots
+//     simulated_anchors: []                  # beside the vendors', optional
 // Thread-safe: free functions.
 #ifndef TOOLS_KMS_AGENT_CONFIG_H_
 #define TOOLS_KMS_AGENT_CONFIG_H_
@@ -28,6 +32,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "kms/attester/make_attester.h"
+#include "tools/client/server_evidence.h"
 
 namespace kms::agent {
 
@@ -47,6 +53,7 @@ struct Config {
   std::string output;
   std::string receipt;
   std::string retry_for = "5m";
+  client::ServerRequirementOptions server;  // No policy: nothing is required.
 };
 
 // A configuration document over the defaults.
@@ -60,8 +67,9 @@ struct Plan {
   std::string cluster_id;           // 16 bytes.
   std::string identity_public_key;  // 32 bytes.
   std::string artifact_digest;      // 32 bytes, or empty.
-  absl::Duration attester_timeout;
+  attester::AttesterOptions attester;
   absl::Duration retry_for;
+  client::ServerRequirementOptions server;  // With the pins.
 };
 
 // UsageError: a field is missing or ill-formed, or both or neither Attester is

@@ -28,6 +28,10 @@ attester_timeout: 10s
 output: fd:3
 receipt: /receipt
 retry_for: 1m
+server_evidence:
+  policy: /policy.yaml
+  anchors: [/root.pem]
+  simulated_anchors: [/simulator.pem]
 )";
 
 TEST(ParseConfig, ReadsEveryField) {
@@ -44,15 +48,24 @@ TEST(ParseConfig, ReadsEveryField) {
   EXPECT_EQ(plan->cluster_id[1], '\x01');
   EXPECT_EQ(plan->identity_public_key.size(), 32u);
   EXPECT_EQ(plan->artifact_digest.size(), 32u);
-  EXPECT_EQ(plan->attester_timeout, absl::Seconds(10));
+  EXPECT_EQ(plan->attester.timeout, absl::Seconds(10));
   EXPECT_EQ(plan->retry_for, absl::Minutes(1));
+  EXPECT_EQ(plan->server.policy, "/policy.yaml");
+  EXPECT_EQ(plan->server.anchors, std::vector<std::string>{"/root.pem"});
+  EXPECT_EQ(plan->server.simulated_anchors,
+            std::vector<std::string>{"/simulator.pem"});
+  EXPECT_EQ(plan->server.cluster_id, plan->cluster_id);
+  EXPECT_EQ(plan->server.identity_public_key, plan->identity_public_key);
 }
 
 TEST(ParseConfig, RefusesWhatItDoesNotKnow) {
   for (const char* bad :
        {"retries: 3", "key: a\nkey: b", "key: [a]", "endpoints: a:1",
         "version: many", "version: -1", "- a", "key: {", "just text",
-        "endpoints: [{a: 1}]", "[a]: b"}) {
+        "endpoints: [{a: 1}]", "[a]: b", "server_evidence: /policy.yaml",
+        "server_evidence: {}", "server_evidence: {policy: \"\"}",
+        "server_evidence: {anchors: [/a]}",
+        "server_evidence: {policy: /p, more: 1}"}) {
     EXPECT_EQ(ExitCodeOf(ParseConfig(bad).status()), ExitCode::kUsage) << bad;
   }
 }
@@ -76,6 +89,8 @@ TEST(Resolve, RefusesEachMissingOrIllFormedField) {
   EXPECT_TRUE(refused([](Config& c) { c.identity_key = c.cluster_id; }));
   EXPECT_TRUE(refused([](Config& c) { c.artifact_digest.pop_back(); }));
   EXPECT_FALSE(refused([](Config& c) { c.artifact_digest = ""; }));
+  EXPECT_TRUE(refused([](Config& c) { c.server.policy = ""; }));
+  EXPECT_FALSE(refused([](Config& c) { c.server = {}; }));
   EXPECT_TRUE(refused([](Config& c) { c.key = ""; }));
   EXPECT_TRUE(refused([](Config& c) { c.output = ""; }));
   EXPECT_TRUE(refused([](Config& c) { c.attester = "sev-snp"; }));  // Both.

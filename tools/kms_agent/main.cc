@@ -13,19 +13,20 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "kms/attester/make_attester.h"
 #include "kms/base/bytes.h"
 #include "kms/base/clock.h"
 #include "kms/base/status.h"
 #include "kms/crypto/random.h"
-#include "tools/client/endpoints.h"
+#include "tools/client/connection.h"
 #include "tools/client/file.h"
 #include "tools/client/harden.h"
 #include "tools/client/outcome.h"
+#include "tools/client/proven_route.h"
+#include "tools/client/server_evidence.h"
 #include "tools/kms_agent/agent.h"
-#include "tools/kms_agent/command_attester.h"
 #include "tools/kms_agent/config.h"
 #include "tools/kms_agent/delivery.h"
-#include "tools/kms_agent/tsm_attester.h"
 
 namespace kms::agent {
 namespace {
@@ -63,6 +64,14 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "fd:NUMBER, file:PATH or credential-socket:PATH");
   app.add_option("--receipt", c.receipt, "file to keep the receipt in");
   app.add_option("--retry-for", c.retry_for, "such as 5m");
+  app.add_option("--require-server-evidence", c.server.policy,
+                 "send nothing to a server before its own Evidence passes this "
+                 "policy document")
+      ->check(CLI::ExistingFile);  // Also refuses "", an unset variable.
+  app.add_option("--server-anchor", c.server.anchors,
+                 "for it, a further vendor root; repeat for more");
+  app.add_option("--simulated-server-anchor", c.server.simulated_anchors,
+                 "for it, a simulator's root; repeat for more");
   app.add_flag("--once", flags.once, "no retries");
   app.add_flag("--serve", flags.delivery.serve,
                "credential-socket: answer every connection, not just one");
@@ -97,18 +106,11 @@ absl::StatusOr<Config> Merge(const CLI::App& app, const Flags& flags) {
   take("--output", given.output, merged.output);
   take("--receipt", given.receipt, merged.receipt);
   take("--retry-for", given.retry_for, merged.retry_for);
+  take("--require-server-evidence", given.server.policy, merged.server.policy);
+  take("--server-anchor", given.server.anchors, merged.server.anchors);
+  take("--simulated-server-anchor", given.server.simulated_anchors,
+       merged.server.simulated_anchors);
   return merged;
-}
-
-std::unique_ptr<Attester> MakeAttester(const Plan& plan) {
-  if (!plan.config.attester_command.empty()) {
-    return std::make_unique<CommandAttester>(
-        plan.config.attester_command, plan.attester_timeout, DefaultScratch());
-  }
-  return std::make_unique<TsmAttester>(
-      plan.config.attester == "tdx" ? v1::TDX : v1::SEV_SNP,
-      std::string(kTsmRoot), std::string(kCcelPath),
-      &TsmAttester::MakeKernelFolder);
 }
 
 // 53 random bits: every double in [0, 1) on that grid is equally likely.
@@ -118,22 +120,43 @@ double Uniform() {
   return static_cast<double>(absl::bit_cast<uint64_t>(bytes) >> 11) * 0x1p-53;
 }
 
+absl::StatusOr<std::vector<std::shared_ptr<client::Route>>> MakeRoutes(
+    const Plan& plan, const client::ConnectionOptions& connection) {
+  std::shared_ptr<const client::ServerRequirement> requirement;
+  if (!plan.server.policy.empty()) {
+    KMS_ASSIGN_OR_RETURN(client::ServerRequirement loaded,
+                         client::ServerRequirement::Load(plan.server));
+    requirement =
+        std::make_shared<const client::ServerRequirement>(std::move(loaded));
+  }
+  return client::MakeRoutes(connection, requirement);
+}
+
 absl::Status Run(const CLI::App& app, const Flags& flags) {
   KMS_ASSIGN_OR_RETURN(const Config config, Merge(app, flags));
   KMS_ASSIGN_OR_RETURN(const Plan plan, Resolve(config));
   client::ConnectionOptions connection;
   connection.addresses = config.endpoints;
   connection.ca_file = config.ca;
-  KMS_ASSIGN_OR_RETURN(const auto channels, client::MakeChannels(connection));
+  KMS_ASSIGN_OR_RETURN(const auto routes, MakeRoutes(plan, connection));
   // Before the release, so that none is spent on a key that cannot arrive.
   KMS_ASSIGN_OR_RETURN(const std::unique_ptr<Delivery> delivery,
                        OpenDelivery(config.output, flags.delivery));
 
-  std::vector<std::unique_ptr<ReleaseClient::Instance>> instances;
-  for (const auto& channel : channels) {
-    instances.push_back(v1::WorkloadService::NewStub(channel));
+  std::vector<ReleaseClient::OpenFn> instances;
+  for (const auto& route : routes) {
+    instances.push_back(
+        [&route, &connection]()
+            -> absl::StatusOr<std::unique_ptr<ReleaseClient::Instance>> {
+          KMS_ASSIGN_OR_RETURN(
+              const auto channel,
+              route->Open(SystemClock().Now() + connection.connect_timeout,
+                          /*patient=*/false));
+          return v1::WorkloadService::NewStub(channel);
+        });
   }
-  const std::unique_ptr<Attester> attester = MakeAttester(plan);
+  const std::unique_ptr<attester::Attester> attester =
+      attester::MakeAttester(plan.attester);
   const SystemClock clock;
   ReleaseClient client({plan.cluster_id, plan.identity_public_key},
                        std::move(instances), *attester,

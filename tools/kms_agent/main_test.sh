@@ -51,4 +51,19 @@ END
 want 4 'UNAVAILABLE: ' --config good.yaml --once
 want 2 'cluster_id: want' --config good.yaml --cluster-id 00  # Flags win.
 
+# Who asks for proof is never served without.
+want 2 'File does not exist' $whole --once --require-server-evidence ""
+want 2 'anchors without a policy' $whole --once --simulated-server-anchor $ca
+printf 'server_evidence: {}\n' | cat good.yaml - >vague.yaml
+want 2 'server_evidence: want a policy' --config vague.yaml
+echo 'name: "' >broken.yaml
+want 3 'POLICY_INVALID: ' $whole --once --require-server-evidence broken.yaml
+cat >policy.yaml <<END
+name: kmsd
+evidence: [{type: sev-snp, count: 1}]
+rules: [{id: any, expr: "true", message: never}]
+release: {lease: 1h}
+END
+want 4 'UNAVAILABLE: ' $whole --once --require-server-evidence policy.yaml
+
 [ "$failures" = 0 ]

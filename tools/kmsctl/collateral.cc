@@ -1,11 +1,13 @@
 #include "tools/kmsctl/collateral.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "kms/base/bytes.h"
 #include "kms/base/clock.h"
@@ -166,6 +168,19 @@ void AddNameOptions(CLI::App& command, Options& options) {
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> CollateralAtAGlance(Context& context) {
+  KMS_ASSIGN_OR_RETURN(const v1::ListCollateralResponse all, All(context));
+  const int64_t now_us = absl::ToUnixMicros(SystemClock().Now());
+  std::map<std::string, int> files;  // By state.
+  for (const v1::Collateral& item : all.collateral()) {
+    ++files[StateOf(item, now_us)];
+  }
+  if (files.empty()) return "none stored";
+  return absl::StrJoin(files, ", ", [](std::string* out, const auto& state) {
+    absl::StrAppend(out, state.second, " ", state.first);
+  });
+}
 
 void AddCollateralCommands(CLI::App& app, Context& context) {
   CLI::App* collateral =

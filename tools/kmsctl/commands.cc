@@ -5,6 +5,7 @@
 #include "tools/client/outcome.h"
 #include "tools/kmsctl/anchor.h"
 #include "tools/kmsctl/audit.h"
+#include "tools/kmsctl/cluster.h"
 #include "tools/kmsctl/collateral.h"
 #include "tools/kmsctl/completion.h"
 #include "tools/kmsctl/evidence.h"
@@ -14,6 +15,7 @@
 #include "tools/kmsctl/policy.h"
 #include "tools/kmsctl/reference.h"
 #include "tools/kmsctl/seal.h"
+#include "tools/kmsctl/server_evidence.h"
 #include "tools/kmsctl/weights.h"
 
 namespace kms::kmsctl {
@@ -28,6 +30,7 @@ std::unique_ptr<CLI::App> MakeApp(Context& context) {
       "5 a proof does not verify.");
   context.AddOptions(*app);
   AddSealCommands(*app, context);
+  AddServerEvidenceCommand(*app, context);
   AddKeyCommands(*app, context);
   AddLeaseCommands(*app, context);
   AddPolicyCommands(*app, context);
@@ -35,6 +38,7 @@ std::unique_ptr<CLI::App> MakeApp(Context& context) {
   AddAnchorCommands(*app, context);
   AddCollateralCommands(*app, context);
   AddHardwareCommands(*app, context);
+  AddClusterCommands(*app, context);
   AddAuditCommands(*app, context);
   AddEvidenceCommands(*app, context.exit_code());
   AddWeightsCommands(*app, context);

@@ -18,6 +18,7 @@
 #include "kms/crypto/note.h"
 #include "kms/crypto/signing_key.h"
 #include "kms/lifecycle/import_aad.h"
+#include "kms/lifecycle/wrapped_blob.h"
 #include "proto/kms/v1/audit_entry.pb.h"
 #include "tools/client/endpoints.h"
 #include "tools/client/file.h"
@@ -27,6 +28,7 @@
 namespace kms::kmsctl {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -46,6 +48,16 @@ class CommandsTest : public ::testing::Test {
     out_ = out.str();
     err_ = err.str();
     return exit_code;
+  }
+
+  std::vector<std::string> Pinned(std::vector<std::string> arguments,
+                                  const std::string& identity) {
+    for (const std::string& word :
+         {std::string("--cluster"), Hex(service_.keys.cluster_id),
+          std::string("--identity"), Hex(identity)}) {
+      arguments.push_back(word);
+    }
+    return arguments;
   }
 
   static std::string File(const std::string& name,
@@ -106,6 +118,65 @@ TEST_F(CommandsTest, PrintsARefusalWithItsCodeAndExitsThree) {
   EXPECT_EQ(Run({"key", "list"}), 4);
 }
 
+// --- The cluster ---
+
+TEST_F(CommandsTest, ShowsTheClusterAtAGlance) {
+  v1::ClusterStatus& status = service_.cluster.status;
+  status.set_log("ok");
+  status.set_log_epoch(1);
+  status.set_log_tail(40);
+  status.set_release_guard("majority: holds");
+  v1::LogMember& leader = *status.add_log_members();
+  leader.set_address("etcd1:2379");
+  leader.set_version("3.4.23");
+  leader.set_leads(true);
+  leader.set_knows_leader(true);
+  leader.set_bytes(int64_t{5} << 20);
+  leader.add_alarms("NOSPACE");
+  v1::LogMember& lost = *status.add_log_members();
+  lost.set_address("etcd2:2379");
+  lost.set_problem("UNAVAILABLE");
+  service_.collateral.stored.add_collateral()->set_next_update_us(1);
+  service_.collateral.stored.add_collateral();
+  v1::InstanceStatus& self = *status.add_instances();
+  self.set_instance_id(std::string(16, 'a'));
+  self.set_agreement(v1::InstanceStatus::SELF);
+  self.set_epoch(1);
+  self.set_index(40);
+  self.set_digest(std::string(32, 'd'));
+  v1::InstanceStatus& other = *status.add_instances();
+  other.set_instance_id(std::string(16, 'b'));
+  other.set_agreement(v1::InstanceStatus::SILENT);
+  other.set_head_age_ms(-1);
+  other.set_development(true);
+  EXPECT_EQ(Run({"cluster", "status"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("log: ok, 1/40  release guard: majority: holds"));
+  EXPECT_THAT(out_, HasSubstr("etcd1:2379: leads, 3.4.23, 5 MiB, in use 0 MiB, "
+                              "! NOSPACE\n"));
+  EXPECT_THAT(out_, HasSubstr("etcd2:2379: ! UNAVAILABLE\n"));
+  EXPECT_THAT(out_,
+              HasSubstr("collateral: 1 ok, 1 past its next update\njoining: "));
+  EXPECT_THAT(out_, HasSubstr(Hex(std::string(16, 'a')) + "  serving"));
+  EXPECT_THAT(out_, HasSubstr(Hex(std::string(6, 'd'))));
+  EXPECT_THAT(out_, HasSubstr(Hex(std::string(16, 'b')) + "  not asked"));
+  EXPECT_THAT(out_, HasSubstr("DEVELOPMENT TOKEN"));
+  EXPECT_EQ(Run({"cluster", "status", "-o", "json"}), 0);
+  EXPECT_THAT(out_, HasSubstr("\"state\": \"serving\""));
+  EXPECT_THAT(out_, HasSubstr("\"addresses_unreached\": 0"));
+}
+
+TEST_F(CommandsTest, RemovesAndUnfencesTheInstanceItIsTold) {
+  const std::string id(16, 'b');
+  EXPECT_EQ(Run({"cluster", "remove", Hex(id), "--reason", "lost"}), 0) << err_;
+  ASSERT_EQ(service_.cluster.removed.size(), 1u);
+  EXPECT_EQ(service_.cluster.removed[0].instance_id(), id);
+  EXPECT_EQ(service_.cluster.removed[0].reason(), "lost");
+  EXPECT_EQ(Run({"cluster", "unfence", Hex(id)}), 0) << err_;
+  ASSERT_EQ(service_.cluster.unfenced.size(), 1u);
+  EXPECT_EQ(Run({"cluster", "remove", "abc"}), 2);
+  EXPECT_EQ(service_.cluster.removed.size(), 1u);
+}
+
 // --- Keys ---
 
 TEST_F(CommandsTest, CreatesAKeyAsAsked) {
@@ -122,9 +193,18 @@ TEST_F(CommandsTest, CreatesAKeyAsAsked) {
 
 TEST_F(CommandsTest, SealsImportedMaterialToTheServiceAndToTheName) {
   const std::string marked = "MARKED-KEY-MATERIAL-0123456789ab";
-  EXPECT_EQ(Run({"key", "create", "weights", "--namespace", "team",
-                 "--import-file", File("material", marked)}),
-            0)
+  const std::vector<std::string> import = {"key",
+                                           "create",
+                                           "weights",
+                                           "--namespace",
+                                           "team",
+                                           "--import-file",
+                                           File("material", marked)};
+  // To nobody before it is known whom: without pins, or another's key.
+  EXPECT_EQ(Run(import), 2);
+  EXPECT_EQ(Run(Pinned(import, std::string(32, 'x'))), 5);
+  EXPECT_TRUE(service_.keys.created.empty());
+  EXPECT_EQ(Run(Pinned(import, service_.keys.identity.public_key())), 0)
       << err_;
   ASSERT_EQ(service_.keys.created.size(), 1u);
   const v1::CreateKeyRequest& sent = service_.keys.created[0];
@@ -147,6 +227,41 @@ TEST_F(CommandsTest, RefusesMaterialOfTheWrongSizeBeforeAskingAnyone) {
                  File("long", std::string(4097, 'x'))}),
             1);
   EXPECT_TRUE(service_.keys.created.empty());
+}
+
+TEST_F(CommandsTest, ReplacesABlobOnlyByOneOfTheSameKeyAndArtifact) {
+  const auto pair = crypto::HpkeGenerateKeyPair(crypto::Kem::kX25519);
+  lifecycle::BlobHeader header;
+  header.cluster_id = service_.keys.cluster_id;
+  header.name_space = "default";
+  header.key_id = std::string(16, 'k');
+  header.version = 1;
+  header.artifact_digest = std::string(32, 'a');
+  const auto seal = [&] {
+    return *lifecycle::SealBlob(header, AsBytes(pair->public_key),
+                                *Secret::Allocate(32));
+  };
+  const std::string before = seal();
+  const std::string path = File("blob", before);
+  const auto rewrap = [&](const std::string& blob, uint32_t version) {
+    service_.keys.rewrapped.set_blob(blob);
+    service_.keys.rewrapped.set_version(version);
+    return Run({"key", "rewrap", path});
+  };
+  EXPECT_EQ(rewrap("", 2), 5);
+  EXPECT_EQ(rewrap("not a blob", 2), 5);
+  header.version = 2;
+  EXPECT_EQ(rewrap(seal(), 3), 5);
+  header.key_id = std::string(16, 'o');
+  EXPECT_EQ(rewrap(seal(), 2), 5);
+  header.key_id = std::string(16, 'k');
+  header.artifact_digest.clear();
+  EXPECT_EQ(rewrap(seal(), 2), 5);
+  EXPECT_EQ(*client::ReadFile(path, lifecycle::kBlobSizeMax), before);
+  header.artifact_digest = std::string(32, 'a');
+  const std::string after = seal();
+  EXPECT_EQ(rewrap(after, 2), 0) << err_;
+  EXPECT_EQ(*client::ReadFile(path, lifecycle::kBlobSizeMax), after);
 }
 
 TEST_F(CommandsTest, ListsEveryPage) {
@@ -189,6 +304,8 @@ TEST_F(CommandsTest, UpdatesOnlyWhatIsGiven) {
   EXPECT_EQ(Run({"key", "update", "a", "--no-labels"}), 0);
   EXPECT_EQ(Run({"key", "update", "a", "--label", "no-value"}), 2);
   EXPECT_EQ(Run({"key", "update", "a", "--rotation-period", "monthly"}), 2);
+  // Zero seconds would mean: none any more.
+  EXPECT_EQ(Run({"key", "update", "a", "--rotation-period", "500ms"}), 2);
   ASSERT_EQ(service_.keys.updated.size(), 3u);
   const v1::UpdateKeyRequest& first = service_.keys.updated[0];
   EXPECT_TRUE(first.has_minimum_version());
@@ -242,6 +359,55 @@ TEST_F(CommandsTest, UnsealsWithAFileWithoutItsWhiteSpace) {
   EXPECT_EQ(service_.seals.resets, 1);
 }
 
+TEST_F(CommandsTest, ShowsTheLastSignedLogHeadToWhoeverUnseals) {
+  service_.status.last_checkpoint = "kms/1\n7\nroot\n";
+  EXPECT_EQ(Run({"unseal", "--share-file", File("share", "the-share")}), 0);
+  EXPECT_THAT(err_, HasSubstr("kms/1\n7\nroot\n"));
+}
+
+TEST_F(CommandsTest, ADeviceIsAskedForTheRootKeyAndNobodyElse) {
+  service_.status.kind = "tpm";
+  EXPECT_EQ(Run({"init"}), 0);
+  EXPECT_THAT(out_, Not(HasSubstr("share")));
+  EXPECT_EQ(Run({"unseal"}), 0);
+  EXPECT_EQ(service_.seals.shares, std::vector<std::string>{""});
+}
+
+TEST_F(CommandsTest, ARekeyKeepsTheSealAndAMigrationChangesIt) {
+  EXPECT_EQ(Run({"seal", "migrate"}), 2);
+  EXPECT_EQ(Run({"seal", "rekey", "--shares", "3", "--threshold", "2"}), 0);
+  EXPECT_EQ(service_.seals.rekeys.back().kind(), "shamir");
+  EXPECT_EQ(service_.seals.rekeys.back().shares(), 3u);
+  EXPECT_EQ(service_.seals.rekeys.back().threshold(), 2u);
+  EXPECT_THAT(err_, HasSubstr("next: 2 more shares of the present root key: "
+                              "kmsctl seal rekey-share --rekey 0102"));
+  service_.status.configured_kind = "pkcs11";
+  EXPECT_EQ(Run({"seal", "rekey"}), 2);
+  EXPECT_EQ(Run({"seal", "migrate"}), 0);
+  EXPECT_EQ(service_.seals.rekeys.back().kind(), "pkcs11");
+  EXPECT_EQ(service_.seals.rekeys.back().shares(), 0u);
+  EXPECT_EQ(service_.seals.seals, 0);
+}
+
+TEST_F(CommandsTest, RotatesTheKindsOfKeyThatAreNamed) {
+  EXPECT_EQ(Run({"seal", "rotate-keyring", "--kind", "log", "challenge"}), 0);
+  EXPECT_THAT(out_, AllOf(HasSubstr("log"), HasSubstr("challenge")));
+  EXPECT_EQ(service_.seals.seals, 0);
+}
+
+TEST_F(CommandsTest, ANewShareIsShownOnce) {
+  EXPECT_EQ(Run({"seal", "rekey-share", "--rekey", "0102", "--share-file",
+                 File("share", "the-share\n")}),
+            0);
+  EXPECT_EQ(service_.seals.shares, std::vector<std::string>{"the-share"});
+  EXPECT_THAT(out_, HasSubstr("new share 2: new-share-2\n"));
+  EXPECT_THAT(err_, HasSubstr("2 more shares of the NEW root key"));
+  EXPECT_EQ(Run({"seal", "rekey-cancel"}), 0);
+  EXPECT_EQ(service_.seals.cancels, 1);
+  EXPECT_EQ(Run({"seal"}), 0);
+  EXPECT_EQ(service_.seals.seals, 1);
+}
+
 TEST_F(CommandsTest, ANewEpochWantsAReason) {
   EXPECT_EQ(Run({"log", "new-epoch"}), 2);
   EXPECT_TRUE(service_.seals.epoch_reasons.empty());
@@ -249,6 +415,9 @@ TEST_F(CommandsTest, ANewEpochWantsAReason) {
   EXPECT_EQ(service_.seals.epoch_reasons,
             std::vector<std::string>{"etcd was lost"});
   EXPECT_THAT(err_, HasSubstr("next: unseal this instance"));
+  service_.seals.epoch_answer = agent::Refusal(v1::NOT_SEALED);
+  EXPECT_EQ(Run({"log", "new-epoch", "--reason", "x"}), 3);
+  EXPECT_THAT(err_, HasSubstr("next: seal this instance (kmsctl seal), "));
 }
 
 TEST_F(CommandsTest, ConcernsOneInstanceWhereItMust) {

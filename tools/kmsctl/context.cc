@@ -9,9 +9,11 @@
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "kms/base/bytes.h"
+#include "kms/base/clock.h"
 #include "kms/base/proto_json.h"
 #include "kms/base/status.h"
 #include "tools/client/outcome.h"
+#include "tools/client/proven_route.h"
 
 namespace kms::kmsctl {
 namespace {
@@ -71,6 +73,11 @@ absl::StatusOr<std::string> Pin(const std::string& hex, size_t bytes,
   return *value;
 }
 
+absl::Status NotOneAddress() {
+  return client::UsageError(
+      "this command concerns one instance: give exactly one --address");
+}
+
 }  // namespace
 
 std::string TimeText(int64_t unix_micros) {
@@ -90,6 +97,15 @@ void Context::AddOptions(CLI::App& app) {
                  "PEM file of your certificate (KMS_CERT)");
   app.add_option("--key", connection_.key_file,
                  "PEM file of its private key (KMS_KEY)");
+  app.add_option("--require-server-evidence", server_.policy,
+                 "send nothing to a server before its own Evidence passes this "
+                 "policy document")
+      ->envname("KMS_REQUIRE_SERVER_EVIDENCE")
+      ->check(CLI::ExistingFile);  // Also refuses "", an unset variable.
+  app.add_option("--server-anchor", server_.anchors,
+                 "for it, a further vendor root; repeat for more");
+  app.add_option("--simulated-server-anchor", server_.simulated_anchors,
+                 "for it, a simulator's root; repeat for more");
   app.add_option("--timeout", timeout_, "for one call, such as 10s");
   app.add_option("--cluster", cluster_, "pinned cluster id, hex")
       ->envname("KMS_CLUSTER");
@@ -105,25 +121,65 @@ int Context::Finish() {
   return static_cast<int>(client::ExitCodeOf(status_));
 }
 
-absl::Status Context::Connect() {
-  if (endpoints_ != nullptr) return absl::OkStatus();
+absl::Status Context::ReadConnection() {
   client::FillFromEnvironment(connection_);
   if (!absl::ParseDuration(timeout_, &connection_.call_timeout) ||
       connection_.call_timeout <= absl::ZeroDuration()) {
     return client::UsageError("--timeout: want a duration such as 10s");
   }
-  KMS_ASSIGN_OR_RETURN(auto channels, client::MakeChannels(connection_));
-  endpoints_ = std::make_unique<client::Endpoints>(std::move(channels),
-                                                   connection_.connect_timeout,
-                                                   connection_.call_timeout);
   return absl::OkStatus();
+}
+
+// With the pins, where they are given.
+absl::StatusOr<std::shared_ptr<const client::ServerRequirement>>
+Context::LoadRequirement() const {
+  client::ServerRequirementOptions options = server_;
+  if (!cluster_.empty()) {
+    KMS_ASSIGN_OR_RETURN(options.cluster_id, Pin(cluster_, 16, "--cluster"));
+  }
+  if (!identity_.empty()) {
+    KMS_ASSIGN_OR_RETURN(options.identity_public_key,
+                         Pin(identity_, 32, "--identity"));
+  }
+  KMS_ASSIGN_OR_RETURN(client::ServerRequirement requirement,
+                       client::ServerRequirement::Load(options));
+  return std::make_shared<const client::ServerRequirement>(
+      std::move(requirement));
+}
+
+absl::Status Context::Connect() {
+  if (endpoints_ != nullptr) return absl::OkStatus();
+  KMS_RETURN_IF_ERROR(ReadConnection());
+  std::shared_ptr<const client::ServerRequirement> requirement;
+  if (!server_.policy.empty()) {
+    KMS_ASSIGN_OR_RETURN(requirement, LoadRequirement());
+  } else if (!server_.anchors.empty() || !server_.simulated_anchors.empty()) {
+    return client::UsageError(
+        "--server-anchor and --simulated-server-anchor go with "
+        "--require-server-evidence");
+  }
+  KMS_ASSIGN_OR_RETURN(auto routes,
+                       client::MakeRoutes(connection_, requirement));
+  endpoints_ = std::make_unique<client::Endpoints>(
+      std::move(routes), connection_.connect_timeout, connection_.call_timeout);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<client::ShownServer> Context::AskServer() {
+  KMS_RETURN_IF_ERROR(ReadConnection());
+  KMS_ASSIGN_OR_RETURN(const std::string trusted,
+                       client::ReadTrusted(connection_));
+  if (connection_.addresses.size() != 1) return NotOneAddress();
+  KMS_ASSIGN_OR_RETURN(auto requirement, LoadRequirement());
+  client::ProvenRoute route(connection_.addresses[0], trusted, connection_,
+                            std::move(requirement));
+  return route.Ask(SystemClock().Now() + connection_.connect_timeout,
+                   /*patient=*/true);
 }
 
 absl::Status Context::WantOneAddress() {
   KMS_RETURN_IF_ERROR(Connect());
-  if (endpoints_->size() == 1) return absl::OkStatus();
-  return client::UsageError(
-      "this command concerns one instance: give exactly one --address");
+  return endpoints_->size() == 1 ? absl::OkStatus() : NotOneAddress();
 }
 
 absl::StatusOr<PinnedCluster> Context::Pinned() const {

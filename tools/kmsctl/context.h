@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "tools/client/endpoints.h"
+#include "tools/client/server_evidence.h"
 
 namespace kms::kmsctl {
 
@@ -36,9 +37,12 @@ class Context {
   // Adds the options that all commands take (--address, -o, --identity, ...).
   void AddOptions(CLI::App& app);
 
-  // `command` runs `body` when it is chosen; its status decides the exit code.
+  // `command` runs `body` when it is chosen, and none of its subcommands; its
+  // status decides the exit code.
   void OnRun(CLI::App& command, std::function<absl::Status()> body) {
-    command.callback([this, body = std::move(body)] { status_ = body(); });
+    command.callback([this, &command, body = std::move(body)] {
+      if (command.get_subcommands().empty()) status_ = body();
+    });
   }
   // For commands that decide it themselves.
   std::optional<int>& exit_code() { return exit_code_; }
@@ -54,6 +58,20 @@ class Context {
     if (!connected.ok()) return connected;
     return endpoints_->Call<Service, Response>(method, request);
   }
+  // The same of each address, in their order.
+  template <typename Service, typename Response, typename Method,
+            typename Request>
+  absl::StatusOr<std::vector<absl::StatusOr<Response>>> CallEach(
+      Method method, const Request& request) {
+    const absl::Status connected = Connect();
+    if (!connected.ok()) return connected;
+    std::vector<absl::StatusOr<Response>> answers;
+    for (size_t i = 0; i < endpoints_->size(); ++i) {
+      answers.push_back(
+          endpoints_->CallAt<Service, Response>(i, method, request));
+    }
+    return answers;
+  }
   // The same for what one instance does to itself (unseal, seal, status):
   // UsageError unless exactly one address is given.
   template <typename Service, typename Response, typename Method,
@@ -63,6 +81,11 @@ class Context {
     if (!one.ok()) return one;
     return Call<Service, Response>(method, request);
   }
+
+  // What the one instance proves of itself, now; judged by the policy if one is
+  // required. UsageError unless exactly one address is given. Others: those of
+  // client::ServerRequirement::Ask.
+  absl::StatusOr<client::ShownServer> AskServer();
 
   // Instead of connecting: for tests, whose service is in their own process.
   void SetEndpoints(std::unique_ptr<client::Endpoints> endpoints) {
@@ -86,12 +109,16 @@ class Context {
 
  private:
   absl::Status Connect();
+  absl::Status ReadConnection();
+  absl::StatusOr<std::shared_ptr<const client::ServerRequirement>>
+  LoadRequirement() const;
   absl::Status WantOneAddress();
 
   std::istream& in_;
   std::ostream& out_;
   std::ostream& err_;
   client::ConnectionOptions connection_;
+  client::ServerRequirementOptions server_;
   std::string timeout_ = "10s";
   std::string output_ = "text";
   std::string cluster_;

@@ -13,8 +13,13 @@
 #include <string>
 #include <vector>
 
+#include "kms/base/bytes.h"
 #include "kms/crypto/hpke.h"
+#include "kms/crypto/signing_key.h"
+#include "kms/lifecycle/signed_import_key.h"
 #include "proto/kms/v1/audit.grpc.pb.h"
+#include "proto/kms/v1/cluster.grpc.pb.h"
+#include "proto/kms/v1/collateral.grpc.pb.h"
 #include "proto/kms/v1/keys.grpc.pb.h"
 #include "proto/kms/v1/policies.grpc.pb.h"
 #include "proto/kms/v1/seal.grpc.pb.h"
@@ -69,12 +74,21 @@ class FakeKeys : public v1::KeyService::Service {
     key->set_import_key_id("iiiiiiiiiiiiiiii");
     key->set_kem_id(0x20);
     key->set_public_key(import_pair.public_key);
+    lifecycle::SignImportKey(identity, AsBytes(cluster_id), *key);
+    return answer;
+  }
+  grpc::Status RewrapBlob(grpc::ServerContext*, const v1::RewrapBlobRequest*,
+                          v1::RewrapBlobResponse* response) override {
+    *response = rewrapped;
     return answer;
   }
 
   grpc::Status answer;
   crypto::HpkeKeyPair import_pair =
       *crypto::HpkeGenerateKeyPair(crypto::Kem::kX25519);
+  std::string cluster_id = std::string(16, 'c');
+  crypto::Ed25519SigningKey identity = *crypto::Ed25519SigningKey::Generate();
+  v1::RewrapBlobResponse rewrapped;
   std::vector<v1::CreateKeyRequest> created;
   std::vector<v1::SetKeyVersionStateRequest> states;
   std::vector<v1::ScheduleKeyVersionDestructionRequest> scheduled;
@@ -103,16 +117,59 @@ class FakeSeals : public v1::SealService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status BeginRekey(grpc::ServerContext*,
+                          const v1::BeginRekeyRequest* request,
+                          v1::RekeyStatus* status) override {
+    rekeys.push_back(*request);
+    status->set_phase(v1::RekeyStatus::AGREEING);
+    status->set_rekey_id("\x01\x02");
+    status->set_threshold(2);
+    return grpc::Status::OK;
+  }
+  grpc::Status ContinueRekey(grpc::ServerContext*,
+                             const v1::ContinueRekeyRequest* request,
+                             v1::RekeyStatus* status) override {
+    shares.push_back(request->share());
+    status->set_phase(v1::RekeyStatus::CONFIRMING);
+    status->set_rekey_id(request->rekey_id());
+    status->set_threshold(2);
+    status->add_shares("new-share-1");
+    status->add_shares("new-share-2");
+    return grpc::Status::OK;
+  }
+  grpc::Status CancelRekey(grpc::ServerContext*, const v1::CancelRekeyRequest*,
+                           v1::RekeyStatus*) override {
+    ++cancels;
+    return grpc::Status::OK;
+  }
+  grpc::Status RotateKeyring(grpc::ServerContext*,
+                             const v1::RotateKeyringRequest* request,
+                             v1::RotateKeyringResponse* response) override {
+    for (const std::string& kind : request->kinds()) {
+      response->add_rotated()->set_kind(kind);
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status Seal(grpc::ServerContext*, const v1::SealRequest*,
+                    v1::SealStatus*) override {
+    ++seals;
+    return grpc::Status::OK;
+  }
+
   grpc::Status NewEpoch(grpc::ServerContext*,
                         const v1::NewEpochRequest* request,
                         v1::SealStatus*) override {
     epoch_reasons.push_back(request->reason());
-    return grpc::Status::OK;
+    return epoch_answer;
   }
 
   std::vector<std::string> shares;
   int resets = 0;
+  int cancels = 0;
+  int seals = 0;
+  std::vector<v1::BeginRekeyRequest> rekeys;
   std::vector<std::string> epoch_reasons;
+  grpc::Status epoch_answer;
 };
 
 class FakeStatus : public v1::StatusService::Service {
@@ -120,10 +177,56 @@ class FakeStatus : public v1::StatusService::Service {
   grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
                          v1::Status* response) override {
     response->mutable_seal()->set_kind(kind);
+    response->mutable_seal()->set_configured_kind(configured_kind);
+    response->mutable_seal()->set_last_checkpoint(last_checkpoint);
+    response->mutable_seal()->set_initialized(true);
+    response->set_instance_id(instance_id);
+    response->set_serving(true);
     return grpc::Status::OK;
   }
 
   std::string kind = "shamir";
+  std::string configured_kind = "shamir";
+  std::string last_checkpoint;
+  std::string instance_id = std::string(16, 'a');
+};
+
+class FakeCollateral : public v1::CollateralService::Service {
+ public:
+  grpc::Status ListCollateral(grpc::ServerContext*,
+                              const v1::ListCollateralRequest*,
+                              v1::ListCollateralResponse* response) override {
+    *response = stored;
+    return grpc::Status::OK;
+  }
+
+  v1::ListCollateralResponse stored;
+};
+
+class FakeCluster : public v1::ClusterAdminService::Service {
+ public:
+  grpc::Status GetClusterStatus(grpc::ServerContext*,
+                                const v1::GetClusterStatusRequest*,
+                                v1::ClusterStatus* response) override {
+    *response = status;
+    return grpc::Status::OK;
+  }
+  grpc::Status RemoveInstance(grpc::ServerContext*,
+                              const v1::RemoveInstanceRequest* request,
+                              v1::RemoveInstanceResponse*) override {
+    removed.push_back(*request);
+    return grpc::Status::OK;
+  }
+  grpc::Status UnfenceInstance(grpc::ServerContext*,
+                               const v1::UnfenceInstanceRequest* request,
+                               v1::UnfenceInstanceResponse*) override {
+    unfenced.push_back(*request);
+    return grpc::Status::OK;
+  }
+
+  v1::ClusterStatus status;
+  std::vector<v1::RemoveInstanceRequest> removed;
+  std::vector<v1::UnfenceInstanceRequest> unfenced;
 };
 
 class FakeAudits : public v1::AuditService::Service {
@@ -256,6 +359,8 @@ struct FakeService {
   FakeKeys keys;
   FakeSeals seals;
   FakeStatus status;
+  FakeCluster cluster;
+  FakeCollateral collateral;
   FakeAudits audits;
   FakePolicies policies;
   int port = 0;
@@ -274,6 +379,8 @@ struct FakeService {
     builder.RegisterService(&keys);
     builder.RegisterService(&seals);
     builder.RegisterService(&status);
+    builder.RegisterService(&cluster);
+    builder.RegisterService(&collateral);
     builder.RegisterService(&audits);
     builder.RegisterService(&policies);
     return builder.BuildAndStart();

@@ -13,6 +13,7 @@
 #include "kms/base/status.h"
 #include "kms/crypto/hpke.h"
 #include "kms/lifecycle/import_aad.h"
+#include "kms/lifecycle/signed_import_key.h"
 #include "proto/kms/v1/keys.grpc.pb.h"
 #include "tools/client/outcome.h"
 #include "tools/kmsctl/key_wrapping.h"
@@ -64,7 +65,8 @@ absl::Status CallAndPrint(Context& context, Method method,
 }
 
 // Seals the file to the service's one-time import key, so that TLS and its
-// termination never see the bytes.
+// termination never see the bytes; hence the pins: a key that the cluster did
+// not sign may be of whoever ends TLS.
 absl::StatusOr<v1::NewMaterial> ImportedMaterial(Context& context,
                                                  const Options& options) {
   KMS_ASSIGN_OR_RETURN(const Secret bytes,
@@ -74,9 +76,14 @@ absl::StatusOr<v1::NewMaterial> ImportedMaterial(Context& context,
                                    " bytes, want ", kMaterialBytesMin, " to ",
                                    kMaterialBytesMax));
   }
+  KMS_ASSIGN_OR_RETURN(const PinnedCluster pinned, context.Pinned());
   KMS_ASSIGN_OR_RETURN(const v1::ImportKey import_key,
                        (context.Call<v1::KeyService, v1::ImportKey>(
                            &Keys::GetImportKey, v1::GetImportKeyRequest())));
+  const absl::Status genuine = lifecycle::VerifyImportKey(
+      import_key, AsBytes(pinned.identity_public_key),
+      AsBytes(pinned.cluster_id));
+  if (!genuine.ok()) return client::AsIntegrityError(genuine);
   KMS_ASSIGN_OR_RETURN(const crypto::Kem kem,
                        crypto::KemFromId(import_key.kem_id()));
   KMS_ASSIGN_OR_RETURN(crypto::HpkeSealed sealed,
@@ -249,9 +256,10 @@ absl::Status Update(Context& context, const Options& options) {
   if (!options.rotation_period.empty()) {
     absl::Duration period;
     if (!absl::ParseDuration(options.rotation_period, &period) ||
+        period != absl::Trunc(period, absl::Seconds(1)) ||
         period < absl::ZeroDuration()) {
       return UsageError(
-          "--rotation-period: want a duration such as 720h, or 0");
+          "--rotation-period: want whole seconds such as 720h, or 0");
     }
     request.set_rotation_period_s(absl::ToInt64Seconds(period));
   }
@@ -332,7 +340,7 @@ void AddMaterialOptions(CLI::App& command, Options& options) {
           ->check(CLI::Range(kMaterialBytesMin, kMaterialBytesMax));
   command
       .add_option("--import-file", options.import_file,
-                  "seal this file's bytes to the service; - for stdin")
+                  "seal this file's bytes to the pinned cluster; - for stdin")
       ->excludes(bytes);
 }
 

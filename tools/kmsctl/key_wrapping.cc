@@ -76,6 +76,26 @@ absl::Status Wrap(Context& context, const Options& options) {
   return absl::OkStatus();
 }
 
+// What can be seen of it from outside, before the only copy of a blob gives way
+// to it: `moved` says that it holds as much, of the same key and for the same
+// artifact.
+absl::Status CheckMoved(const std::string& blob,
+                        const v1::RewrapBlobResponse& moved) {
+  const auto from = lifecycle::ParseBlob(AsBytes(blob));
+  const auto to = lifecycle::ParseBlob(AsBytes(moved.blob()));
+  if (from.ok() && to.ok()) {
+    lifecycle::BlobHeader want = from->header;
+    want.version = moved.version();
+    want.kem = to->header.kem;
+    if (to->header == want &&
+        to->ciphertext.size() == from->ciphertext.size()) {
+      return absl::OkStatus();
+    }
+  }
+  return client::IntegrityError(
+      "rewrapped blob: not the one that was sent; the file is as it was");
+}
+
 // One blob, in place; whether it had to be moved.
 absl::StatusOr<bool> RewrapFile(Context& context, const std::string& path) {
   v1::RewrapBlobRequest request;
@@ -85,6 +105,7 @@ absl::StatusOr<bool> RewrapFile(Context& context, const std::string& path) {
                        (context.Call<v1::KeyService, v1::RewrapBlobResponse>(
                            &Keys::RewrapBlob, request)));
   if (response.blob() == request.blob()) return false;
+  KMS_RETURN_IF_ERROR(CheckMoved(request.blob(), response));
   KMS_RETURN_IF_ERROR(client::WriteFile(path, AsBytes(response.blob())));
   return true;
 }

@@ -30,6 +30,14 @@ want 4 '^kmsctl: UNAVAILABLE: ' key list --address localhost:9 --ca "$ca"
 want 2 '--cluster: want 32 hex digits' audit verify-receipt x
 KMS_ADDRESS=localhost:9 KMS_CA=$ca want 4 '^next: ' status
 
+# Who asks for proof is never served without.
+want 2 'File does not exist' key list --require-server-evidence ""
+want 2 'go with' key list --address localhost:9 --ca "$ca" \
+  --simulated-server-anchor "$ca"
+want 2 'exactly one --address' server-evidence --address a:1 --address b:1 \
+  --ca "$ca"
+want 4 '^kmsctl: UNAVAILABLE: ' server-evidence --address localhost:9 --ca "$ca"
+
 # complete WORDS... WANT: what the script offers for the last of the words.
 complete_words() {
   bash -c 'source <("$1" completion bash); shift

@@ -1,7 +1,5 @@
 #include "tools/kmsctl/seal.h"
 
-#include <unistd.h>
-
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,18 +8,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "kms/base/proto_json.h"
+#include "kms/base/refusal.h"
 #include "kms/base/secret_access.h"
 #include "kms/base/status.h"
 #include "proto/kms/v1/seal.grpc.pb.h"
+#include "tools/client/outcome.h"
+#include "tools/kmsctl/rekey.h"
 #include "tools/kmsctl/secret_input.h"
 
 namespace kms::kmsctl {
 namespace {
 
 using Seals = v1::SealService::StubInterface;
-
-// UnsealRequest.share's bound.
-constexpr size_t kShareBytesMax = 512;
 
 constexpr uint32_t kSharesDefault = 5;
 constexpr uint32_t kThresholdDefault = 3;
@@ -49,13 +47,13 @@ struct InitOptions {
   std::optional<uint32_t> threshold;
 };
 
-// What was asked for; where nothing was, what the server's seal takes.
-absl::StatusOr<v1::InitRequest> InitRequestOf(Context& context,
-                                              const InitOptions& options) {
+// What was asked for; where nothing was, what a seal of `kind` takes.
+v1::InitRequest InitRequestOf(const std::string& kind,
+                              const InitOptions& options) {
   v1::InitRequest request;
-  if (!options.shares.has_value() && !options.threshold.has_value()) {
-    KMS_ASSIGN_OR_RETURN(const v1::Status status, GetStatus(context));
-    if (status.seal().kind() == "development") return request;
+  if (!options.shares.has_value() && !options.threshold.has_value() &&
+      kind != "shamir") {
+    return request;
   }
   request.set_shares(options.shares.value_or(kSharesDefault));
   request.set_threshold(options.threshold.value_or(kThresholdDefault));
@@ -63,12 +61,13 @@ absl::StatusOr<v1::InitRequest> InitRequestOf(Context& context,
 }
 
 absl::Status Init(Context& context, const InitOptions& options) {
-  KMS_ASSIGN_OR_RETURN(const v1::InitRequest request,
-                       InitRequestOf(context, options));
+  KMS_ASSIGN_OR_RETURN(const v1::Status status, GetStatus(context));
+  const std::string& kind = status.seal().kind();
+  const v1::InitRequest request = InitRequestOf(kind, options);
   KMS_ASSIGN_OR_RETURN(v1::InitResponse response,
                        (context.CallOne<v1::SealService, v1::InitResponse>(
                            &Seals::Init, request)));
-  if (response.shares().empty()) {
+  if (kind == "development") {
     context.err() << "DEVELOPMENT SEAL: there are no shares. The root key lies "
                      "in the server's key_file; whoever copies it has every "
                      "key.\n";
@@ -88,21 +87,24 @@ absl::Status Init(Context& context, const InitOptions& options) {
   return absl::OkStatus();
 }
 
-// From the file if one is named, else from a pipe if there is one, else from
-// whoever sits at the terminal.
-absl::StatusOr<Secret> ReadShare(const std::string& file) {
-  const bool ask = file.empty() && isatty(STDIN_FILENO) == 1;
-  absl::StatusOr<Secret> text =
-      ask ? PromptSecret("share: ", kShareBytesMax)
-          : ReadSecretFile(file.empty() ? "-" : file, kShareBytesMax);
-  if (!text.ok()) return text.status();
-  return TrimSecret(*text);
+// Whoever unseals compares it with what he knows from outside: an instance that
+// was put back to an older state looks whole to itself.
+void ShowLogHead(const v1::SealStatus& seal, std::ostream& err) {
+  if (seal.last_checkpoint().empty()) return;
+  err << "The last log head that this instance has signed; a later one known "
+         "outside means that its disk was put back:\n"
+      << seal.last_checkpoint() << "\n";
 }
 
 absl::Status Unseal(Context& context, const std::string& file) {
-  KMS_ASSIGN_OR_RETURN(const Secret share, ReadShare(file));
+  KMS_ASSIGN_OR_RETURN(const v1::Status before, GetStatus(context));
+  ShowLogHead(before.seal(), context.err());
   v1::UnsealRequest request;
-  request.set_share(ToString(share.Expose(GrantSecretAccess())));
+  // A device is only asked again; a share is sent all the same if one is named.
+  if (before.seal().kind() == "shamir" || !file.empty()) {
+    KMS_ASSIGN_OR_RETURN(const Secret share, ReadShare(file));
+    request.set_share(ToString(share.Expose(GrantSecretAccess())));
+  }
   const auto status =
       context.CallOne<v1::SealService, v1::SealStatus>(&Seals::Unseal, request);
   Wipe(*request.mutable_share());
@@ -124,10 +126,17 @@ absl::Status Change(Context& context, Method method) {
 absl::Status NewEpoch(Context& context, const std::string& reason) {
   v1::NewEpochRequest request;
   request.set_reason(reason);
-  KMS_ASSIGN_OR_RETURN(const v1::SealStatus status,
-                       (context.CallOne<v1::SealService, v1::SealStatus>(
-                           &Seals::NewEpoch, request)));
-  context.Print(status);
+  const absl::StatusOr<v1::SealStatus> status =
+      context.CallOne<v1::SealService, v1::SealStatus>(&Seals::NewEpoch,
+                                                       request);
+  if (client::IsRefusal(status.status()) &&
+      RefusalOf(status.status()) == v1::NOT_SEALED) {
+    return client::WithNextStep(
+        status.status(),
+        "seal this instance (kmsctl seal), repeat this, then unseal it");
+  }
+  KMS_RETURN_IF_ERROR(status.status());
+  context.Print(*status);
   context.err() << "next: unseal this instance, which begins the epoch; then "
                    "let every other one join again\n";
   return absl::OkStatus();
@@ -170,6 +179,7 @@ void AddSealCommands(CLI::App& app, Context& context) {
 
   CLI::App* seal = app.add_subcommand(
       "seal", "Make one instance forget the root key and everything under it");
+  AddRekeyCommands(*seal, context);
   context.OnRun(*seal, [&context] {
     return Change<v1::SealRequest>(context, &Seals::Seal);
   });

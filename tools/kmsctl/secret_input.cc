@@ -20,6 +20,9 @@
 namespace kms::kmsctl {
 namespace {
 
+// UnsealRequest.share's bound.
+constexpr size_t kShareBytesMax = 512;
+
 // Reads to the end, or to the end of a line.
 absl::StatusOr<Secret> ReadAll(int fd, const std::string& name,
                                size_t bytes_max, bool line) {
@@ -83,6 +86,15 @@ absl::StatusOr<Secret> TrimSecret(const Secret& text) {
   const absl::string_view all = AsStringView(text.Expose(GrantSecretAccess()));
   return Secret::CopyOf(AsBytes(absl::StripAsciiWhitespace(all)),
                         GrantSecretAccess());
+}
+
+absl::StatusOr<Secret> ReadShare(const std::string& file) {
+  const bool ask = file.empty() && isatty(STDIN_FILENO) == 1;
+  absl::StatusOr<Secret> text =
+      ask ? PromptSecret("share: ", kShareBytesMax)
+          : ReadSecretFile(file.empty() ? "-" : file, kShareBytesMax);
+  if (!text.ok()) return text.status();
+  return TrimSecret(*text);
 }
 
 }  // namespace kms::kmsctl

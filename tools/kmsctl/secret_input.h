@@ -24,6 +24,11 @@ absl::StatusOr<Secret> ReadSecretFile(const std::string& path,
 absl::StatusOr<Secret> PromptSecret(const std::string& prompt,
                                     size_t bytes_max);
 
+// An unseal share, at most 512 bytes without the white space around it: from
+// the file if one is named, else from a pipe if there is one, else from whoever
+// sits at the terminal. Codes of ReadSecretFile and PromptSecret.
+absl::StatusOr<Secret> ReadShare(const std::string& file);
+
 // `text` without the white space around it.
 absl::StatusOr<Secret> TrimSecret(const Secret& text);
 

@@ -9,12 +9,15 @@
 #include "absl/strings/str_cat.h"
 #include "kms/base/bytes.h"
 #include "kms/base/status.h"
+#include "kms/crypto/random.h"
 #include "kms/weights/limits.h"
 #include "kms/weights/reader.h"
 #include "kms/weights/transfer.h"
 #include "tools/client/outcome.h"
 #include "tools/kmsctl/secret_input.h"
+#include "tools/kmsctl/weights_blob.h"
 #include "tools/kmsctl/weights_progress.h"
+#include "tools/kmsctl/wrapping_key_file.h"
 
 namespace kms::kmsctl {
 namespace {
@@ -30,6 +33,7 @@ struct Options {
   std::string input;
   std::string output;
   std::string key_file;
+  std::string to;  // A wrapping key's file.
   std::string name_space = "default";
   std::string name;
   uint32_t version = 0;
@@ -124,30 +128,75 @@ Json Describe(const weights::Header& header,
           {"artifact_digest", Hex(artifact_digest)}};
 }
 
-void PrintTransferred(Context& context, const weights::Transferred& done) {
+Json DescribeTransferred(const weights::Transferred& done) {
   Json json = Describe(done.header, done.artifact_digest);
   json["segments_kept"] = done.segments_kept;
+  return json;
+}
+
+absl::StatusOr<weights::Transferred> EncryptShown(
+    const Options& options, const Secret& data_key, const weights::KeyName& key,
+    weights::EncryptOptions transfer) {
+  transfer.threads = options.threads;
+  transfer.overwrite = options.force;
+  WeightsProgress progress("encrypting");
+  ShowProgress(progress, transfer);
+  transfer.begin = [&progress](uint64_t size) { progress.SetTotal(size); };
+  return weights::Encrypt(options.input, options.output, data_key, key,
+                          transfer);
+}
+
+// A failure to make `output` or its blob.
+absl::Status JudgePublication(const absl::Status& status) {
+  if (!absl::IsAlreadyExists(status)) return JudgeOutput(status);
+  return WithNextStep(
+      status,
+      "choose another --out: what was published is not replaced. A blob whose "
+      "file was never finished may be removed");
+}
+
+// Under a data key that leaves this process in the blob only, unless it was
+// given.
+absl::Status Publish(Context& context, const Options& options) {
+  KMS_ASSIGN_OR_RETURN(const PinnedCluster pinned, context.Pinned());
+  KMS_ASSIGN_OR_RETURN(const v1::WrappingKey to,
+                       ReadWrappingKeyFile(options.to, pinned));
+  const bool given = !options.key_file.empty();
+  KMS_ASSIGN_OR_RETURN(const Secret data_key,
+                       given ? ReadKey(options)
+                             : crypto::RandomSecret(weights::kDataKeySizeMin));
+  absl::StatusOr<WeightsBlob> blob =
+      WeightsBlob::Open(to, data_key, options.output);
+  if (!blob.ok()) return JudgePublication(blob.status());
+  weights::EncryptOptions transfer;
+  transfer.one_time_key = !given;
+  transfer.before_commit = [&](const weights::Transferred& done) {
+    return blob->Write(done.artifact_digest);
+  };
+  const absl::StatusOr<weights::Transferred> done =
+      EncryptShown(options, data_key, blob->key_name(), std::move(transfer));
+  if (!done.ok()) return JudgePublication(done.status());
+  Json json = DescribeTransferred(*done);
+  json["blob"] = blob->path();
   context.PrintJson(json);
+  return absl::OkStatus();
 }
 
 absl::Status Encrypt(Context& context, const Options& options) {
-  KMS_ASSIGN_OR_RETURN(const Secret key, ReadKey(options));
-  weights::EncryptOptions transfer;
-  transfer.threads = options.threads;
-  transfer.overwrite = options.force;
-  absl::StatusOr<weights::Transferred> done;
-  {
-    WeightsProgress progress("encrypting");
-    ShowProgress(progress, transfer);
-    transfer.begin = [&progress](uint64_t size) { progress.SetTotal(size); };
-    done = weights::Encrypt(options.input, options.output, key,
-                            {.name_space = options.name_space,
-                             .name = options.name,
-                             .version = options.version},
-                            transfer);
+  if (!options.to.empty()) return Publish(context, options);
+  if (options.key_file.empty() || options.name.empty() ||
+      options.version == 0) {
+    return UsageError("want --to, or --key-file, --name and --version");
   }
+  KMS_ASSIGN_OR_RETURN(const Secret data_key, ReadKey(options));
+  const absl::StatusOr<weights::Transferred> done =
+      EncryptShown(options, data_key,
+                   {.name_space = options.name_space,
+                    .name = options.name,
+                    .version = options.version},
+                   {});
   if (!done.ok()) return JudgeOutput(done.status());
-  PrintTransferred(context, *done);
+  context.PrintJson(DescribeTransferred(*done));
   return absl::OkStatus();
 }
 
@@ -165,7 +214,7 @@ absl::Status Decrypt(Context& context, const Options& options) {
   }
   if (absl::IsUnauthenticated(done.status())) return JudgeInput(done.status());
   if (!done.ok()) return JudgeOutput(done.status());
-  PrintTransferred(context, *done);
+  context.PrintJson(DescribeTransferred(*done));
   return absl::OkStatus();
 }
 
@@ -252,17 +301,22 @@ class Adder {
   Context& context_;
 };
 
-CLI::Option* AddKeyOptions(CLI::App& command, Options& options) {
-  CLI::Option* key_file =
+struct KeyOptions {
+  CLI::Option* key_file;
+  CLI::Option* name_space;
+};
+
+KeyOptions AddKeyOptions(CLI::App& command, Options& options) {
+  const KeyOptions added{
       command.add_option("--key-file", options.key_file,
-                         "the data key's bytes: a file, - for stdin, or fd:N");
-  command.add_option("--namespace", options.name_space,
-                     "of the key; default unless given");
+                         "the data key's bytes: a file, - for stdin, or fd:N"),
+      command.add_option("--namespace", options.name_space,
+                         "of the key; default unless given")};
   command
       .add_option("--threads", options.threads,
                   "one for each processor unless given")
       ->check(CLI::Range(1u, weights::kThreadsMax));
-  return key_file;
+  return added;
 }
 
 void AddExpectations(CLI::App& command, Options& options) {
@@ -274,9 +328,9 @@ void AddExpectations(CLI::App& command, Options& options) {
                      "the artifact digest that it has to have, hex");
 }
 
-void AddOutput(CLI::App& command, Options& options) {
+CLI::Option* AddOutput(CLI::App& command, Options& options) {
   command.add_option("--out", options.output, "the file to make")->required();
-  command.add_flag("--force", options.force, "replace it if it exists");
+  return command.add_flag("--force", options.force, "replace it if it exists");
 }
 
 }  // namespace
@@ -286,25 +340,32 @@ void AddWeightsCommands(CLI::App& app, Context& context) {
       "weights", "Encrypt, decrypt and check files of weights");
   group->require_subcommand(1, 1);
   group->footer(
-      "A command that was killed goes on where it was when it is run again.");
+      "A command that was killed goes on where it was when it is run again, "
+      "but for encrypt --to without --key-file: its data key died with it.");
   Adder adder(*group, context);
   {
     const auto [command, options] =
         adder.Add("encrypt", "Encrypt a file and print its artifact digest",
                   "the plaintext, a regular file", Encrypt);
-    AddKeyOptions(*command, *options)->required();
-    command->add_option("--name", options->name, "of the key, for the header")
-        ->required();
-    command->add_option("--version", options->version, "of the key, from 1")
-        ->check(CLI::PositiveNumber)
-        ->required();
-    AddOutput(*command, *options);
+    const KeyOptions key = AddKeyOptions(*command, *options);
+    CLI::Option* name = command->add_option("--name", options->name,
+                                            "of the key, for the header");
+    CLI::Option* version =
+        command->add_option("--version", options->version, "of the key, from 1")
+            ->check(CLI::PositiveNumber);
+    CLI::Option* force = AddOutput(*command, *options);
+    command
+        ->add_option("--to", options->to,
+                     "publish: seal the data key (a new one, or --key-file) to "
+                     "this wrapping key, what key public -o json printed; the "
+                     "blob is OUT.blob")
+        ->excludes(key.name_space, name, version, force);
   }
   {
     const auto [command, options] =
         adder.Add("decrypt", "Decrypt a file (0600), or leave nothing",
                   "the encrypted file", Decrypt);
-    AddKeyOptions(*command, *options)->required();
+    AddKeyOptions(*command, *options).key_file->required();
     command->add_option("--name", options->name, "the key that it has to name")
         ->required();
     AddExpectations(*command, *options);

@@ -82,6 +82,7 @@ want 2 'want 64 hex digits' verify weights.kms --artifact 00
 want 2 'open descriptor' decrypt weights.kms --out none.bin --key-file fd:77 --name llama
 want 2 'version' decrypt weights.kms --out none.bin --key-file key --name llama --version 0
 want 1 'NOT_FOUND' inspect nowhere.kms
+want 1 'Not a directory' inspect weights.kms/x
 gone none.bin
 
 # A full disk: a small tmpfs in a mount namespace of our own.

@@ -119,6 +119,23 @@ absl::Status EtcdClient::CheckCluster(
   return absl::OkStatus();
 }
 
+bool EtcdClient::Enter(grpc::ClientContext& call) {
+  absl::MutexLock lock(&mutex_);
+  if (!stopped_) calls_.insert(&call);
+  return !stopped_;
+}
+
+void EtcdClient::Exit(grpc::ClientContext& call) {
+  absl::MutexLock lock(&mutex_);
+  calls_.erase(&call);
+}
+
+void EtcdClient::Stop() {
+  absl::MutexLock lock(&mutex_);
+  stopped_ = true;
+  for (grpc::ClientContext* const call : calls_) call->TryCancel();
+}
+
 template <typename Response, typename CallFn>
 absl::StatusOr<Response> EtcdClient::Call(size_t tries,
                                           absl::Duration timeout_min,
@@ -133,7 +150,11 @@ absl::StatusOr<Response> EtcdClient::Call(size_t tries,
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
     Response response;
+    if (!Enter(context)) {
+      return absl::UnavailableError("etcd: this instance stops");
+    }
     const grpc::Status status = call(endpoint, context, response);
+    Exit(context);
     failed = Judge(status, endpoint.address);
     if (failed.ok()) {
       failed = CheckCluster(response.header());
@@ -202,10 +223,10 @@ absl::Status EtcdClient::Compact(int64_t revision) {
   return absl::IsOutOfRange(status) ? absl::OkStatus() : status;
 }
 
-std::vector<EtcdMember> EtcdClient::Members() {
-  std::vector<EtcdMember> members;
+std::vector<LogMember> EtcdClient::Members() {
+  std::vector<LogMember> members;
   for (Endpoint& endpoint : endpoints_) {
-    EtcdMember& member = members.emplace_back();
+    LogMember& member = members.emplace_back();
     member.address = endpoint.address;
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + kCallTimeoutMin));

@@ -15,13 +15,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "proto/etcd/server.grpc.pb.h"
+#include "storage/log/shared_log.h"
 
 namespace kms::storage {
 
@@ -30,18 +34,6 @@ struct EtcdEndpoints {
   std::string ca_certificates;         // PEM texts: who issues etcd's ...
   std::string certificate;             // ... and what we show it, ...
   std::string private_key;             // ... which stays in gRPC's memory.
-};
-
-// What a member says of itself, or why it does not.
-struct EtcdMember {
-  std::string address;
-  absl::Status status;
-  std::string version;
-  uint64_t member_id = 0;
-  uint64_t leader_id = 0;  // 0: it knows of none.
-  int64_t bytes = 0;
-  int64_t bytes_in_use = 0;
-  std::vector<std::string> alarms;  // Such as "NOSPACE".
 };
 
 class EtcdClient {
@@ -75,7 +67,7 @@ class EtcdClient {
   absl::Status Compact(int64_t revision);
 
   // Asks every endpoint, one after the other.
-  std::vector<EtcdMember> Members();
+  std::vector<LogMember> Members();
 
   // The endpoint that the next call asks, as a number for Leave, and its watch
   // service, which lives as long as the client.
@@ -83,6 +75,10 @@ class EtcdClient {
   etcdserverpb::Watch::Stub& watch(size_t endpoint);
   // Moves on from `endpoint`, if it is still the current one.
   void Leave(size_t endpoint);
+
+  // Ends all of the above that are in progress, and every later one at once,
+  // with kUnavailable. Members goes on.
+  void Stop();
 
   // kUnavailable: not an answer of the pinned cluster.
   absl::Status CheckCluster(const etcdserverpb::ResponseHeader& header);
@@ -101,6 +97,9 @@ class EtcdClient {
   Endpoint& At(size_t endpoint) {
     return endpoints_[endpoint % endpoints_.size()];
   }
+  // False: stopped. Else Stop cancels `call` until Exit.
+  bool Enter(grpc::ClientContext& call);
+  void Exit(grpc::ClientContext& call);
   template <typename Response, typename CallFn>
   absl::StatusOr<Response> Call(size_t tries, absl::Duration timeout,
                                 CallFn call);
@@ -109,6 +108,10 @@ class EtcdClient {
   std::atomic<size_t> current_ = 0;  // Counts on; modulo their number.
   std::atomic<int64_t> timeout_ms_;
   std::atomic<uint64_t> cluster_id_;
+
+  absl::Mutex mutex_;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  std::set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace kms::storage

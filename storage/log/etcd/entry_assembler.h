@@ -43,6 +43,9 @@ class EntryAssembler {
   absl::StatusOr<AssembledEntry> TakeListed(const BatchId& id,
                                             mvccpb::KeyValue kv);
 
+  // Has a batch whose tail is still to come.
+  bool waits() const { return id_.has_value(); }
+
   // Of the last entry given.
   uint64_t index() const { return index_; }
   int64_t revision() const { return revision_; }

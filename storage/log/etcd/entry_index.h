@@ -5,6 +5,7 @@
 #ifndef STORAGE_LOG_ETCD_ENTRY_INDEX_H_
 #define STORAGE_LOG_ETCD_ENTRY_INDEX_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -28,6 +29,11 @@ class EntryIndex {
 
   // Those up to `through` are trimmed.
   void Forget(uint64_t through);
+
+  size_t size() const {
+    absl::MutexLock lock(&mutex_);
+    return ids_.size();
+  }
 
  private:
   mutable absl::Mutex mutex_;

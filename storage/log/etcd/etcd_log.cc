@@ -48,6 +48,13 @@ absl::Status CheckOptions(const EtcdLogOptions& options) {
         "etcd log: want 1 to ", kEndpointsMax,
         " endpoints and a prefix of 1 to ", kEtcdPrefixBytesMax, " bytes"));
   }
+  // gRPC takes an empty text for "whatever the system trusts".
+  if (options.endpoints.ca_certificates.empty() ||
+      options.endpoints.certificate.empty() ||
+      options.endpoints.private_key.empty()) {
+    return absl::InvalidArgumentError(
+        "etcd log: want a CA, a certificate and its private key, none empty");
+  }
   return absl::OkStatus();
 }
 
@@ -244,6 +251,12 @@ absl::StatusOr<LogPosition> EtcdLog::Tail() {
   return bounds.end();
 }
 
+void EtcdLog::Stop() {
+  client_.Stop();
+  reader_client_.Stop();
+  follower_.Interrupt();
+}
+
 // ---------------------------------------------------------------------------
 // Trim
 
@@ -253,6 +266,7 @@ absl::Status EtcdLog::Trim(LogPosition through) {
   for (;;) {
     KMS_ASSIGN_OR_RETURN(const EtcdBounds bounds, GetBounds(client_, keys_));
     KMS_RETURN_IF_ERROR(CheckTrim(through, bounds.end()));
+    index_.Forget(bounds.trimmed.index);
     if (through.index <= bounds.trimmed.index) return absl::OkStatus();
     if (before.has_value() && bounds.trimmed.index <= *before) {
       return absl::UnavailableError("etcd log: a trim failed without a reason");

@@ -75,13 +75,14 @@ class EtcdLog : public SharedLog {
   // stood: readers that are a little behind keep their watch.
   absl::Status Trim(LogPosition through) override;
   void Interrupt() override { follower_.Interrupt(); }
+  std::vector<LogMember> Members() override { return client_.Members(); }
+  void Stop() override;
 
   // The etcd cluster that answers.
   uint64_t cluster_id() const { return client_.cluster_id(); }
   uint64_t epoch() const { return keys_.epoch(); }
-
-  // For status: every endpoint is asked. Thread-safe.
-  std::vector<EtcdMember> Members() { return client_.Members(); }
+  // How many entries it knows the keys of (EntryIndex).
+  size_t entries_remembered() const { return index_.size(); }
 
  private:
   EtcdLog(const EtcdLogOptions& options, uint64_t cluster_id, uint64_t epoch,

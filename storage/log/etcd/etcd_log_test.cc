@@ -2,16 +2,21 @@
 // not ask of every implementation.
 #include "storage/log/etcd/etcd_log.h"
 
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kms/base/refusal.h"
+#include "proto/etcd/server.grpc.pb.h"
 #include "storage/log/etcd/limits.h"
 #include "storage/log/etcd/lying_etcd.h"
 #include "storage/log/etcd/queries.h"
@@ -194,6 +199,52 @@ TEST_F(EtcdLogTest, ChecksItsOptions) {
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(EtcdLog::Create(Options(), 0, Soon()).status().code(),
             absl::StatusCode::kInvalidArgument);
+  // Without certificates of its own gRPC would trust every public CA.
+  for (std::string EtcdEndpoints::*pem :
+       {&EtcdEndpoints::ca_certificates, &EtcdEndpoints::certificate,
+        &EtcdEndpoints::private_key}) {
+    options = Options();
+    options.endpoints.*pem = "";
+    EXPECT_EQ(EtcdLog::Open(options, Soon()).status().code(),
+              absl::StatusCode::kInvalidArgument);
+  }
+}
+
+// Answers whoever asks, and counts them.
+class Impostor : public etcdserverpb::KV::Service {
+ public:
+  grpc::Status Txn(grpc::ServerContext*, const etcdserverpb::TxnRequest*,
+                   etcdserverpb::TxnResponse* response) override {
+    ++asked;
+    response->mutable_header()->set_cluster_id(7);
+    return grpc::Status::OK;
+  }
+  std::atomic<int> asked = 0;
+};
+
+TEST_F(EtcdLogTest, AServerWhoseCertificateNamesAnotherHostIsNotAsked) {
+  Impostor impostor;
+  grpc::SslServerCredentialsOptions tls;
+  tls.pem_key_cert_pairs = {{ReadTestFile(Etcd().server_key_file()),
+                             ReadTestFile(Etcd().server_certificate_file())}};
+  grpc::ServerBuilder builder;
+  int named = 0;
+  int unnamed = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(tls),
+                           &named);
+  builder.AddListeningPort("127.0.0.2:0", grpc::SslServerCredentials(tls),
+                           &unnamed);
+  builder.RegisterService(&impostor);
+  const auto server = builder.BuildAndStart();
+  EtcdLogOptions options = Options();
+  options.endpoints.addresses = {absl::StrCat("127.0.0.2:", unnamed)};
+  EXPECT_EQ(EtcdLog::Open(options, absl::Now()).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(impostor.asked, 0);
+  // Nothing but its name was wrong.
+  options.endpoints.addresses = {absl::StrCat("127.0.0.1:", named)};
+  EXPECT_EQ(RefusalOf(EtcdLog::Open(options, Soon()).status()), v1::DATA_LOSS);
+  EXPECT_GT(impostor.asked, 0);
 }
 
 // --- Reading ---
@@ -243,6 +294,35 @@ TEST_F(EtcdLogTest, ATrimDoesNotTakeTheWatchFromALiveReader) {
   }
   EXPECT_EQ(ReadThrough(*reader, 10, 40), Batches(11, 40));
   EXPECT_EQ(ReadCode(*Open(Options()), 10), absl::StatusCode::kOutOfRange);
+}
+
+TEST_F(EtcdLogTest, AListThatCompactionOvertakesIsTriedAgain) {
+  const auto log = Filled(5);
+  CompactAll();
+  std::atomic<bool> overtaken = false;
+  LyingEtcd liar(Etcd());
+  const auto reader = Open(Options(liar.endpoint()));
+  // Between the look at the bounds and the list of what they bound.
+  liar.Tell(
+      {.txn = [&](const etcdserverpb::TxnRequest&, etcdserverpb::TxnResponse&) {
+        if (!overtaken.exchange(true)) {
+          Put(prefix_ + "-else", "x");
+          CompactAll();
+        }
+        return grpc::Status::OK;
+      }});
+  EXPECT_EQ(ReadCode(*reader, 2), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(overtaken);
+  EXPECT_EQ(ReadThrough(*reader, 2, 5), Batches(3, 5));
+}
+
+TEST_F(EtcdLogTest, WhatAnotherInstanceTrimmedIsForgottenHereToo) {
+  const auto log = Filled(20);
+  const auto other = Open(Options());
+  EXPECT_EQ(ReadThrough(*other, 0, 20), Batches(1, 20));
+  EXPECT_TRUE(log->Trim({kEpoch, 15}).ok());
+  EXPECT_TRUE(other->Trim({kEpoch, 10}).ok());
+  EXPECT_EQ(other->entries_remembered(), 5u);
 }
 
 TEST_F(EtcdLogTest, TrimDeletesTheKeys) {
@@ -387,6 +467,34 @@ TEST_F(EtcdLogTest, AWatchThatFallsSilentIsNoticed) {
   EXPECT_EQ(ReadThrough(*reader, 1, 2), Batches(2, 2));
 }
 
+TEST_F(EtcdLogTest, AWatchOfNothingButNoiseIsNoticed) {
+  const auto log = Filled(1);
+  LyingEtcd liar(Etcd());
+  const auto reader = Open(Options(liar.endpoint()));
+  EXPECT_EQ(ReadThrough(*reader, 0, 1), Batches(1, 1));
+  liar.Tell({.watch = [](etcdserverpb::WatchResponse& response) {
+    response.clear_events();
+    return true;
+  }});
+  Append(*log, 2);
+  absl::Notification read;
+  bool noticed = false;
+  std::thread noise([&] {
+    const absl::Time until = absl::Now() + 8 * kSilenceMax;
+    while (!noticed && absl::Now() < until) {
+      Put(keys_.EpochPrefix() + "noise", "x");
+      noticed = read.WaitForNotificationWithTimeout(kSilenceMax / 10);
+    }
+  });
+  EXPECT_EQ(reader->Read({kEpoch, 1}, kAll, absl::Seconds(30)).status().code(),
+            absl::StatusCode::kUnavailable);
+  read.Notify();
+  noise.join();
+  EXPECT_TRUE(noticed) << "only once the noise was over";
+  liar.Tell({});
+  EXPECT_EQ(ReadThrough(*reader, 1, 2), Batches(2, 2));
+}
+
 TEST_F(EtcdLogTest, EventsWithOldRevisionsAreNotBelieved) {
   const auto log = Filled(3);
   LyingEtcd liar(Etcd());
@@ -459,6 +567,40 @@ TEST_F(EtcdLogTest, AHungEndpointIsLeftForTheNext) {
   EXPECT_EQ(ReadThrough(*log, 1, 2), Batches(2, 2));
   EXPECT_EQ(Append(*log, 3), 3u);
   EXPECT_EQ(ReadThrough(*log, 2, 3), Batches(3, 3));
+}
+
+TEST_F(EtcdLogTest, StopEndsACallThatHangsAndAllLaterOnes) {
+  std::atomic<int> asked = 0;
+  absl::Notification hangs;
+  absl::Notification over;
+  LyingEtcd liar(Etcd());
+  EtcdLogOptions options = Options(liar.endpoint());
+  // Each would be given up after some seconds, one after the other.
+  while (options.endpoints.addresses.size() < kEndpointsMax) {
+    options.endpoints.addresses.push_back(liar.address());
+  }
+  const auto log = Create(options);
+  Append(*log, 1);
+  liar.Tell(
+      {.txn = [&](const etcdserverpb::TxnRequest&, etcdserverpb::TxnResponse&) {
+        if (++asked == 1) hangs.Notify();
+        over.WaitForNotification();
+        return grpc::Status::OK;
+      }});
+  absl::StatusCode code = absl::StatusCode::kOk;
+  std::thread appender(
+      [&] { code = log->Append(Id(2), AsBytes("batch 2")).status().code(); });
+  hangs.WaitForNotification();
+  const absl::Time stopped = absl::Now();
+  log->Stop();
+  appender.join();
+  EXPECT_EQ(code, absl::StatusCode::kUnavailable);
+  const int asked_before = asked;
+  EXPECT_EQ(log->Tail().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ReadCode(*log, 1), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(asked, asked_before);
+  EXPECT_LT(absl::Now() - stopped, 2 * kCallTimeoutMax);
+  over.Notify();
 }
 
 TEST_F(EtcdLogTest, AWatchThatEndsIsResumed) {
@@ -574,6 +716,27 @@ TEST_F(EtcdMembersTest, SurvivesAMemberThatHangs) {
   EXPECT_EQ(ReadThrough(*log, 2, 3), Batches(3, 3));
 }
 
+TEST_F(EtcdMembersTest, SurvivesTheLossOfItsLeader) {
+  const auto log = Create(Options(etcd_.endpoints()));
+  EXPECT_EQ(Append(*log, 1), 1u);
+  const auto reader = Open(Options(etcd_.endpoints()));
+  EXPECT_EQ(ReadThrough(*reader, 0, 1), Batches(1, 1));
+  uint64_t last = 1;
+  for (int round = 0; round < 2; ++round) {
+    const size_t leader = etcd_.Leader();
+    etcd_.Kill(leader);
+    for (int i = 0; i < 5; ++i) {
+      EXPECT_EQ(Append(*log, last + 1), last + 1);
+      EXPECT_EQ(ReadThrough(*reader, last, last + 1),
+                Batches(last + 1, last + 1));
+      ++last;
+    }
+    etcd_.Restart(leader);
+  }
+  EXPECT_EQ(ReadThrough(*Open(Options(etcd_.endpoints())), 0, last),
+            Batches(1, last));
+}
+
 TEST_F(EtcdMembersTest, WithoutAMajorityNothingIsAnswered) {
   const auto log = Create(Options(etcd_.endpoints()));
   EXPECT_EQ(Append(*log, 1), 1u);
@@ -594,7 +757,7 @@ TEST_F(EtcdMembersTest, WithoutAMajorityNothingIsAnswered) {
 TEST_F(EtcdMembersTest, TellsEachMembersState) {
   const auto log = Create(Options(etcd_.endpoints()));
   etcd_.Kill(2);
-  const std::vector<EtcdMember> members = log->Members();
+  const std::vector<LogMember> members = log->Members();
   ASSERT_EQ(members.size(), 3u);
   EXPECT_TRUE(members[0].status.ok()) << members[0].status;
   EXPECT_TRUE(members[1].status.ok()) << members[1].status;

@@ -112,15 +112,24 @@ void Follower::Watch(int64_t start) {
 // What comes
 
 absl::StatusOr<bool> Follower::Fill(size_t bytes_max, absl::Time until) {
+  // Whatever else a watch may say: without an entry it is silent.
+  absl::Time silent_at = absl::Now() + kSilenceMax;
   while (ready_.empty() || ready_bytes_ < bytes_max) {
     const bool behind = assembler_->index() < known_;
     if (!behind && ready_.empty() && std::exchange(interrupted_, false)) {
       return false;
     }
     const absl::Time now = absl::Now();
-    absl::Time limit = now + kSilenceMax;
+    absl::Time limit = silent_at;
     if (!behind) limit = ready_.empty() ? std::min(limit, until) : now;
-    KMS_ASSIGN_OR_RETURN(const Pulled pulled, Pull(limit));
+    const uint64_t before = assembler_->index();
+    const bool waited = assembler_->waits();
+    KMS_ASSIGN_OR_RETURN(Pulled pulled, Pull(limit));
+    if (assembler_->index() != before || assembler_->waits() != waited) {
+      silent_at = absl::Now() + kSilenceMax;
+    } else if (pulled == Pulled::kSome && now >= silent_at) {
+      pulled = Pulled::kNothing;
+    }
     switch (pulled) {
       case Pulled::kSome:
         break;
@@ -136,6 +145,7 @@ absl::StatusOr<bool> Follower::Fill(size_t bytes_max, absl::Time until) {
         if (!ready_.empty()) return true;
         KMS_ASSIGN_OR_RETURN(const bool more, LookBeyond());
         if (!more && absl::Now() >= until) return false;
+        silent_at = absl::Now() + kSilenceMax;
         break;
     }
   }

@@ -185,8 +185,15 @@ absl::StatusOr<std::vector<EtcdEntry>> ListEntries(EtcdClient& client,
   request.set_limit(kListPageEntries);
   request.set_keys_only(true);
   for (bool more = true; more;) {
-    KMS_ASSIGN_OR_RETURN(const RangeResponse page,
-                         client.Range(request, kBulkTimeout));
+    const absl::StatusOr<RangeResponse> answer =
+        client.Range(request, kBulkTimeout);
+    if (absl::IsOutOfRange(answer.status())) {
+      // Nothing is lost: others trimmed while this read.
+      return absl::UnavailableError(
+          "etcd log: compaction has passed the list; list again");
+    }
+    KMS_RETURN_IF_ERROR(answer.status());
+    const RangeResponse& page = *answer;
     for (const KeyValue& kv : page.kvs()) {
       KMS_ASSIGN_OR_RETURN(const EtcdEntry entry, EntryOf(keys, kv, bounds));
       entries.push_back(entry);

@@ -73,9 +73,10 @@ struct EtcdEntry {
 // index after bounds.trimmed, the last is bounds.tail. Reads only keys, in
 // their order and in pages, and sorts here: etcd's range by revision reads the
 // whole log whatever its limit.
-// kOutOfRange: entries are missing, more than kListEntriesMax, or compaction
-// has passed the revision. Others: EtcdClient::Range; kDataLoss: an entry was
-// put twice, or a key is none of a batch.
+// kOutOfRange: entries are missing, or more than kListEntriesMax.
+// kUnavailable: also, compaction has passed the revision meanwhile.
+// Others: EtcdClient::Range; kDataLoss: an entry was put twice, or a key is
+// none of a batch.
 absl::StatusOr<std::vector<EtcdEntry>> ListEntries(EtcdClient& client,
                                                    const EtcdKeys& keys,
                                                    const EtcdBounds& bounds);

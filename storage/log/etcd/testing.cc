@@ -199,7 +199,7 @@ void TestEtcd::Resume(size_t member) { kill(members_[member].pid, SIGCONT); }
 
 size_t TestEtcd::Leader(size_t asked) const {
   EtcdClient client(endpoints(), 0);
-  const std::vector<EtcdMember> members = client.Members();
+  const std::vector<LogMember> members = client.Members();
   for (size_t i = 0; i < members.size(); ++i) {
     if (members[i].member_id == members[asked].leader_id) return i;
   }
