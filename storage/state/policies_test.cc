@@ -165,8 +165,11 @@ TEST_F(PoliciesTest, StatesNeedTheirFeatureLevel) {
 }
 
 TEST_F(PoliciesTest, ChangesOfStateCountApprovals) {
+  std::vector<::storage::v1::Approver> approvers(1);
+  approvers[0].set_principal("bob");
+  approvers[0].set_public_key(MakeTestInstance(11).key->public_key());
   MemoryEngine engine;
-  FedMachine two(fixture_, engine, fixture_.Genesis(2));
+  FedMachine two(fixture_, engine, fixture_.Genesis(2, approvers));
   Command command = fixture_.SetPolicyState("p", 1, POLICY_ACTIVE, 0);
   command.set_expected_generation(two.generation());
   EXPECT_EQ(two.Do(command).refusal, v1::APPROVALS_MISSING);

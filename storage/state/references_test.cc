@@ -39,9 +39,10 @@ class ReferencesTest : public testing::Test {
     return Do(command);
   }
   std::vector<uint32_t> Current() const {
+    const auto set = fed_.view()->GetReferenceSet("default", "images");
+    EXPECT_TRUE(set.ok()) << set.status();
     std::vector<uint32_t> versions;
-    for (const auto& window :
-         fed_.view()->GetReferenceSet("default", "images")->current()) {
+    for (const auto& window : set->current()) {
       versions.push_back(window.version());
     }
     return versions;
@@ -169,8 +170,11 @@ TEST_F(ReferencesTest, NeedTheirFeatureLevelAndApprovals) {
   FedMachine old(fixture_, old_engine, genesis);
   EXPECT_EQ(old.Do(fixture_.PutReferenceSet("images", 0)).refusal,
             v1::FEATURE_LEVEL_TOO_LOW);
+  std::vector<::storage::v1::Approver> approvers(1);
+  approvers[0].set_principal("bob");
+  approvers[0].set_public_key(MakeTestInstance(11).key->public_key());
   MemoryEngine two_engine;
-  FedMachine two(fixture_, two_engine, fixture_.Genesis(2));
+  FedMachine two(fixture_, two_engine, fixture_.Genesis(2, approvers));
   Command command = fixture_.PutReferenceSet("images", 0);
   command.set_expected_generation(two.generation());
   EXPECT_EQ(two.Do(command).refusal, v1::APPROVALS_MISSING);
