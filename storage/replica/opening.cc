@@ -27,6 +27,12 @@ absl::Status Replica::Impl::CatchUp(absl::Time deadline) {
       if (tail->index == 0 && machine_->applied().index == 0) {
         return Refuse(v1::NOT_INITIALIZED, "log: empty; run init first");
       }
+      if (machine_->applied().index == 0 && tail->epoch > 1) {
+        // Only the first epoch begins with nothing: the entries of a later one
+        // say nothing to who lacks the state that it goes on from.
+        return absl::OutOfRangeError(
+            "replica: the log goes on from an earlier epoch; copy a snapshot");
+      }
       if (machine_->applied().index != 0 && tail->index != 0 &&
           tail->epoch > machine_->applied().epoch) {
         KMS_RETURN_IF_ERROR(FollowEpoch(tail->epoch, deadline));

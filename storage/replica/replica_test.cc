@@ -1001,6 +1001,15 @@ TEST_F(EpochTest, AnInstanceThatStandsElsewhereMustJoinAgain) {
             absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_F(EpochTest, WhoJoinsALaterEpochCopiesASnapshot) {
+  ASSERT_EQ(Open(first_), absl::OkStatus());
+  first_.replica.reset();
+  LoseLog();
+  ASSERT_EQ(BeginEpoch(first_, nullptr), absl::OkStatus());
+  Member fresh(service_, first_.instance);
+  EXPECT_EQ(Open(fresh).code(), absl::StatusCode::kOutOfRange);
+}
+
 TEST_F(EpochTest, AnEmptyStateBeginsNoEpoch) {
   LockedService empty(1);
   Member member(empty, fixture_.first());

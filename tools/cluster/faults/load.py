@@ -33,10 +33,11 @@ class Load:
         self.stopping = threading.Event()
         self.threads = []
         self.workloads = None
-        self.file = open("history.jsonl", "w")
-        (cluster.work / "receipts").mkdir()
+        self.file = None
 
     def start(self):
+        self.file = open("history.jsonl", "w")
+        (self.cluster.work / "receipts").mkdir()
         for number in range(ADMINISTRATORS):
             self._thread(self._administrator, number)
         for number in range(AGENTS):
@@ -128,24 +129,25 @@ class Load:
 
     # --- Workloads ---
 
-    def workload_command(self, addresses, clients, seconds, pause_ms):
-        cluster = self.cluster
-        return [cluster.loadgen, "history", *(w for a in addresses for w in ("--address", a)),
-                "--ca", "ca.pem", "--simtee", "machine", "--cluster", cluster.cluster_id,
-                "--identity", cluster.identity, "--key", "model", "--clients", str(clients),
-                "--seconds", str(seconds), "--pause-ms", str(pause_ms),
-                "--call-timeout-ms", str(CALL_SECONDS * 1000)]
-
     def _workloads(self, _):
         addresses = [self.cluster.at_hub(f"client-kms{h}") for h in (1, 2, 3)]
         self.workloads = subprocess.Popen(
-            self.workload_command(addresses, WORKLOADS, 86400, int(PAUSE_SECONDS * 1000)),
+            workload_command(self.cluster, addresses, WORKLOADS, int(PAUSE_SECONDS * 1000)),
             stdout=subprocess.PIPE, text=True)
         for line in self.workloads.stdout:
             self.record(read_release(line))
         if not self.stopping.is_set():
             self.record({"kind": "release", "start": time.time(), "end": time.time(),
                          "outcome": "exit", "code": "loadgen ended early"})
+
+
+def workload_command(cluster, addresses, clients, pause_ms):
+    """loadgen history, until it is ended."""
+    return [cluster.loadgen, "history", *(w for a in addresses for w in ("--address", a)),
+            "--ca", "ca.pem", "--simtee", "machine", "--cluster", cluster.cluster_id,
+            "--identity", cluster.identity, "--key", "model", "--clients", str(clients),
+            "--seconds", "86400", "--pause-ms", str(pause_ms),
+            "--call-timeout-ms", str(CALL_SECONDS * 1000)]
 
 
 def read_release(line):

@@ -22,7 +22,7 @@ import time
 
 from faults import network
 from faults.cluster import ETCD, HOSTS, KMS, ChaosError
-from faults.load import Load, read_release
+from faults.load import read_release, workload_command
 
 GOAL_MS = 100
 SETTLE_SECONDS = 3  # Connections are warm, and the one killed before is back.
@@ -83,9 +83,8 @@ class Probe(threading.Thread):
 
 
 def measure(cluster, rounds):
-    load = Load(cluster, "timing")
-    releases = Releases(load.workload_command(
-        [f"{network.address(h)}:{KMS}" for h in HOSTS], len(HOSTS), 86400, pause_ms=10))
+    releases = Releases(workload_command(
+        cluster, [f"{network.address(h)}:{KMS}" for h in HOSTS], len(HOSTS), pause_ms=10))
     try:
         time.sleep(SETTLE_SECONDS)
         gaps = sorted(kill_instance(cluster, releases, number % len(HOSTS))
