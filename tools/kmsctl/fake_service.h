@@ -324,10 +324,10 @@ class FakePolicies : public v1::PolicyService::Service {
     source.set_path("claims.cpu.debug");
     source.set_value("true");
     source.set_evidence("SEV_SNP");
-    v1::ReferenceInput& reference = *decision.add_references();
-    reference.set_name("images");
-    reference.set_set("guests");
-    reference.set_version(5);
+    v1::ReferenceInput& input = *decision.add_references();
+    input.set_name("images");
+    input.set_set("guests");
+    input.set_version(5);
     return grpc::Status::OK;
   }
   grpc::Status PutReferenceSet(grpc::ServerContext*,
