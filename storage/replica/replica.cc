@@ -107,7 +107,9 @@ void Replica::Impl::Stop(absl::Time deadline) {
               absl::DeadlineExceededError(
                   "command: in flight when this instance stopped"));
   }
-  if (options_.log != nullptr) {
+  // Without threads nobody waits for the log, and one that did not open leaves
+  // it to the next, which may after a snapshot was copied.
+  if (proposer_.joinable() || applier_.joinable()) {
     options_.log->Interrupt();
     options_.log->Stop();
   }

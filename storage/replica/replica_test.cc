@@ -105,6 +105,7 @@ class LockedLog : public SharedLog {
   void Stop() override {
     if (!stopped_.HasBeenNotified()) stopped_.Notify();
   }
+  bool stopped() const { return stopped_.HasBeenNotified(); }
   bool AwaitStop() {
     return stopped_.WaitForNotificationWithTimeout(absl::Seconds(60));
   }
@@ -1008,6 +1009,8 @@ TEST_F(EpochTest, WhoJoinsALaterEpochCopiesASnapshot) {
   ASSERT_EQ(BeginEpoch(first_, nullptr), absl::OkStatus());
   Member fresh(service_, first_.instance);
   EXPECT_EQ(Open(fresh).code(), absl::StatusCode::kOutOfRange);
+  // It is asked again when the snapshot is here.
+  EXPECT_FALSE(fresh.log->stopped());
 }
 
 TEST_F(EpochTest, AnEmptyStateBeginsNoEpoch) {
