@@ -95,6 +95,10 @@ absl::StatusOr<NoteVerifier> NoteVerifier::Create(absl::string_view name,
   return NoteVerifier(name, std::move(key));
 }
 
+absl::StatusOr<NoteVerifier> NoteVerifier::Named(absl::string_view name) const {
+  return Create(name, key_.key_bytes());
+}
+
 absl::StatusOr<NoteVerifier> NoteVerifier::Parse(absl::string_view vkey) {
   // Base64 may have a "+", a name and an id may not: split at the first two.
   const size_t first = vkey.find('+');

@@ -48,6 +48,9 @@ class NoteVerifier {
   // not its key's.
   static absl::StatusOr<NoteVerifier> Parse(absl::string_view vkey);
 
+  // The same key under another name. kInvalidArgument: as Create.
+  absl::StatusOr<NoteVerifier> Named(absl::string_view name) const;
+
   std::string vkey() const;
   const std::string& name() const { return name_; }
   uint32_t key_id() const { return key_id_; }

@@ -56,6 +56,21 @@ TEST(Note, OpensWhatItSigned) {
   EXPECT_EQ(FormatNote(ParseNote(note).value()), note);
 }
 
+TEST(Note, AKeyUnderAnotherNameOpensNotesOfThatNameOnly) {
+  const auto key = Ed25519SigningKey::Generate();
+  ASSERT_TRUE(key.ok());
+  const auto old = NoteVerifier::Create("log/1", AsBytes(key->public_key()));
+  const auto renamed = old->Named("log/2");
+  ASSERT_TRUE(renamed.ok());
+  const auto note = SignNote("text\n", "log/2", *key);
+  ASSERT_TRUE(note.ok());
+  EXPECT_TRUE(OpenNote(*note, {*renamed}).ok());
+  EXPECT_EQ(OpenNote(*note, {*old}).status().code(),
+            absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(old->Named("log 2").status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST(Note, IgnoresUnknownKeysButWantsAKnownOne) {
   const Ed25519SigningKey log = KeyOf(1);
   const Ed25519SigningKey witness = KeyOf(2);

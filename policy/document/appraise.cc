@@ -114,12 +114,12 @@ void CheckAnchors(const CompiledPolicy& policy, const v1::Claims& claims,
 // used is older than any bound.
 void CheckCollateralAge(const CompiledPolicy& policy, const v1::Claims& claims,
                         absl::Time now, v1::Decision& decision) {
-  const CollateralMaxAges& ages = policy.max_collateral_age();
-  for (const auto& [role, max_age] : ages) {
+  for (const auto& [role, max_age] : policy.max_collateral_age()) {
+    const CollateralMaxAges bound = {{role, max_age}};
     bool used = false;
     bool fresh = true;
     for (const v1::CollateralClaims& item : claims.collateral()) {
-      if (MaxAgeOf({{role, max_age}}, item.kind()) == std::nullopt) continue;
+      if (!MaxAgeOf(bound, item.kind()).has_value()) continue;
       used = true;
       fresh &= item.issued_us() != 0 &&
                now - absl::FromUnixMicros(item.issued_us()) <= max_age;

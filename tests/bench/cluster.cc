@@ -170,7 +170,10 @@ class Cluster {
   }
 
   ~Cluster() {
-    for (Member& member : members_) member.replica.reset();
+    for (Member& member : members_) {
+      member.replica.reset();
+      member.state.reset();  // It still compacts files that go now.
+    }
     std::filesystem::remove_all(directory_);
   }
 

@@ -23,10 +23,12 @@ struct VerifiedCheckpoint {
 absl::StatusOr<VerifiedCheckpoint> VerifyCheckpoint(
     const v1::Checkpoint& checkpoint, const PinnedCluster& pinned);
 
-// A note that was saved earlier, under a checkpoint key verified now.
-// IntegrityError: not signed by that key, or not a checkpoint.
+// A note that was saved earlier, under a checkpoint key verified now; of the
+// same epoch of the log as `now`, or of an earlier one, whose tree it goes on
+// from. IntegrityError: not signed by that key, not a checkpoint, of another
+// log, or of a later epoch.
 absl::StatusOr<crypto::Checkpoint> OpenSavedCheckpoint(
-    absl::string_view note, const crypto::NoteVerifier& verifier);
+    absl::string_view note, const VerifiedCheckpoint& now);
 
 }  // namespace kms::kmsctl
 

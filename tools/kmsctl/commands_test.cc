@@ -544,6 +544,28 @@ TEST_F(AuditTest, VerifiesThatTheLogOnlyGrew) {
   EXPECT_EQ(RunPinned({"audit", "verify-consistency", same}), 0) << err_;
 }
 
+TEST_F(AuditTest, ANewEpochGoesOnFromTheTreeOfAnEarlierOne) {
+  const auto origin = [](int epoch) {
+    return absl::StrCat("kms.v1/", Hex(kCluster), "/", epoch);
+  };
+  service_.audits.checkpoint = Sign(3, root3_, origin(2));
+  const std::string old = File("old", Sign(2, root2_, origin(1)).note());
+  EXPECT_EQ(RunPinned({"audit", "verify-consistency", old}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("began a new epoch"));
+  EXPECT_THAT(out_, HasSubstr(origin(1)));
+  const std::string forked = File("f", Sign(2, hashes_[2], origin(1)).note());
+  EXPECT_EQ(RunPinned({"audit", "verify-consistency", forked}), 5);
+  const std::string later = File("l", Sign(2, root2_, origin(3)).note());
+  EXPECT_EQ(RunPinned({"audit", "verify-consistency", later}), 5);
+  const std::string other = File(
+      "o", Sign(2, root2_, "kms.v1/00000000000000000000000000000000/1").note());
+  EXPECT_EQ(RunPinned({"audit", "verify-consistency", other}), 5);
+  const std::string padded = File(
+      "p",
+      Sign(2, root2_, absl::StrCat("kms.v1/", Hex(kCluster), "/01")).note());
+  EXPECT_EQ(RunPinned({"audit", "verify-consistency", padded}), 5);
+}
+
 TEST_F(AuditTest, NoticesAForkARollbackAndAForeignNote) {
   const std::string forked = File("forked", Sign(2, hashes_[2]).note());
   EXPECT_EQ(RunPinned({"audit", "verify-consistency", forked}), 5);
